@@ -1,0 +1,59 @@
+/**
+ * The sources are ES modules; the tests run them as CommonJS, because @bull-board/nestjs does not load under
+ * Jest's experimental ESM mode. Jest also needs the ESM-only packages turned into CommonJS.
+ */
+const compile = (parser, transform = {}) => [
+  '@swc/jest',
+  {
+    jsc: { parser, target: 'es2022', keepClassNames: true, transform },
+    module: { type: 'commonjs' },
+    sourceMaps: 'inline',
+  },
+];
+
+const base = {
+  rootDir: import.meta.dirname,
+  moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
+  transform: {
+    '^.+\\.ts$': compile(
+      { syntax: 'typescript', decorators: true },
+      { legacyDecorator: true, decoratorMetadata: true },
+    ),
+    '^.+\\.m?js$': compile({ syntax: 'ecmascript' }),
+  },
+  transformIgnorePatterns: [
+    '/node_modules/(?!(?:@nestjs|file-type|strtok3|token-types|uint8array-extras|@tokenizer|@borewit|load-esm)/)',
+  ],
+};
+
+/** Tests with real servers: each file starts its own, and the environment stops what a file leaves running. */
+const withServers = (timeoutMs) => ({
+  ...base,
+  // Jest reads `testTimeout` for all projects alike, so the environment sets it.
+  testEnvironmentOptions: { timeoutMs },
+  testEnvironment: '<rootDir>/test/support/environment.mjs',
+  globalSetup: '<rootDir>/test/support/redis-binary.ts',
+});
+
+export default {
+  maxWorkers: 2,
+  reporters: ['default', '<rootDir>/test/support/plain-reporter.mjs'],
+  projects: [
+    {
+      ...base,
+      displayName: 'unit',
+      testEnvironment: 'node',
+      testMatch: ['<rootDir>/src/**/*.spec.ts'],
+    },
+    {
+      ...withServers(60_000),
+      displayName: 'integration',
+      testMatch: ['<rootDir>/test/{contracts,integration}/**/*.spec.ts'],
+    },
+    {
+      ...withServers(120_000),
+      displayName: 'e2e',
+      testMatch: ['<rootDir>/test/e2e/**/*.spec.ts'],
+    },
+  ],
+};

