@@ -1,0 +1,58 @@
+/** One queue that a worker serves, and how many of its jobs may run at once in this process. */
+export interface ServedQueue {
+  name: string;
+  concurrency: number;
+}
+
+/**
+ * Everything the platform can be told, parsed once before Nest and frozen.
+ * A class, so that it can be injected by type.
+ */
+export abstract class AppConfig {
+  abstract readonly http: {
+    readonly host: string;
+    readonly port: number;
+    /** Largest request body, in bytes. */
+    readonly bodyLimit: number;
+    /** Allowed origins; `['*']` allows any, an empty list none. */
+    readonly corsOrigins: readonly string[];
+    /** Requests a minute a client and a process; 0 disables the limit. */
+    readonly rateLimitPerMinute: number;
+    /** Express `trust proxy`: how many proxies stand before the API. */
+    readonly trustProxy: number;
+    /** Swagger UI and Bull Board mounted in the API. */
+    readonly ui: boolean;
+    /** Accepted keys; an empty list means that no key is asked for. */
+    readonly apiKeys: readonly string[];
+  };
+  abstract readonly database: {
+    readonly url: string;
+    readonly poolSize: number;
+  };
+  abstract readonly queue: {
+    readonly backend: 'redis' | 'postgres';
+    readonly redisUrl?: string;
+    readonly prefix: string;
+    readonly shards: number;
+  };
+  abstract readonly worker: {
+    /** The queues served here; empty: every queue that the job types name, each with `concurrency`. */
+    readonly queues: readonly ServedQueue[];
+    readonly concurrency: number;
+    /** How long running jobs get at shutdown before they are handed back, in ms. */
+    readonly shutdownGrace: number;
+  };
+  abstract readonly mail: {
+    readonly smtpUrl?: string;
+    /** Where messages are written when there is no SMTP server (standalone). */
+    readonly directory?: string;
+    readonly from: string;
+  };
+  abstract readonly log: {
+    readonly level: 'debug' | 'log' | 'warn' | 'error';
+    readonly format: 'pretty' | 'json';
+  };
+  /** Files of Nest modules, loaded beside the built-in ones. */
+  abstract readonly extensions: readonly string[];
+  abstract readonly dataDir: string;
+}
