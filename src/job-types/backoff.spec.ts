@@ -1,0 +1,24 @@
+import { backoffDelay, exponential, fixed } from './backoff.js';
+
+it('waits the same before every retry when it is fixed', () => {
+  expect([1, 2, 100].map((failures) => backoffDelay(fixed('3s'), failures))).toEqual([3_000, 3_000, 3_000]);
+});
+
+it('doubles with each failure when it is exponential', () => {
+  expect([1, 2, 3, 4].map((failures) => backoffDelay(exponential('2s'), failures))).toEqual([
+    2_000, 4_000, 8_000, 16_000,
+  ]);
+});
+
+it('never waits longer than its cap, which is an hour where none is given', () => {
+  expect(backoffDelay(exponential('2s', '10s'), 4)).toBe(10_000);
+  expect(backoffDelay(exponential('2s'), 100)).toBe(3_600_000);
+});
+
+it('stays a number that can be kept, also without a cap', () => {
+  expect(backoffDelay({ kind: 'exponential', delay: 1_000 }, 5_000)).toBe(Number.MAX_SAFE_INTEGER);
+});
+
+it('does not wait at all when it is told 0', () => {
+  expect(backoffDelay(exponential(0), 100)).toBe(0);
+});

@@ -1,0 +1,11 @@
+import { Module } from '@nestjs/common';
+import { Demo } from './demo/demo.job-type.js';
+import { JobTypesModule } from './job-types.module.js';
+import { MailModule } from './send-email/mail.module.js';
+import { SendEmail } from './send-email/send-email.job-type.js';
+
+/** The job types that come with the platform: one line each. */
+@Module({
+  imports: [JobTypesModule.register({ types: [SendEmail, Demo], imports: [MailModule] })],
+})
+export class BuiltInJobTypesModule {}

@@ -1,0 +1,39 @@
+import { ApiProperty } from '@nestjs/swagger';
+import { JobOptionsView } from '../../jobs/http/job-view.dto.js';
+import type { Json } from '../../jobs/job.js';
+import type { JobTypeDefinition, JsonSchema } from '../job-type-definition.js';
+
+/** A job type, as the catalogue shows it. */
+export class JobTypeView {
+  @ApiProperty({ example: 'send_email' })
+  name!: string;
+
+  @ApiProperty({ example: 'Sends one message.' })
+  description!: string;
+
+  @ApiProperty({ example: 'default' })
+  queue!: string;
+
+  @ApiProperty({ type: () => JobOptionsView, description: 'What holds where a submit says nothing.' })
+  defaults!: JobOptionsView;
+
+  @ApiProperty({
+    type: 'object',
+    additionalProperties: true,
+    description: 'JSON Schema of `data`, in the dialect of OpenAPI 3.0.',
+  })
+  jsonSchema!: JsonSchema;
+
+  @ApiProperty({ nullable: true, description: 'Valid `data`.', example: { to: 'ada@example.com' } })
+  example!: Json;
+}
+
+export class JobTypeListView {
+  @ApiProperty({ type: () => [JobTypeView], description: 'In alphabetical order.' })
+  items!: JobTypeView[];
+}
+
+export function jobTypeView(definition: JobTypeDefinition): JobTypeView {
+  const { name, description, queue, defaults, jsonSchema, example } = definition;
+  return { name, description, queue, defaults, jsonSchema, example };
+}

@@ -1,0 +1,133 @@
+import { z } from 'zod';
+import type { JobTypeOptions } from './job-type.js';
+import { JobTypeDefinition } from './job-type-definition.js';
+
+const data = z.strictObject({
+  url: z.url(),
+  retries: z.int().default(3),
+  headers: z.strictObject({ token: z.string().meta({ sensitive: true }) }).optional(),
+});
+
+function define(options: Partial<JobTypeOptions> = {}): JobTypeDefinition {
+  return new JobTypeDefinition({
+    name: 'fetch_page',
+    data,
+    example: { url: 'https://example.com' },
+    ...options,
+  });
+}
+
+function violations(call: () => unknown): unknown {
+  try {
+    call();
+  } catch (error) {
+    return (error as { errors?: unknown }).errors;
+  }
+  return undefined;
+}
+
+describe('a declaration', () => {
+  it('gets the defaults that it does not give itself', () => {
+    expect(define()).toMatchObject({
+      name: 'fetch_page',
+      description: '',
+      queue: 'default',
+      example: { url: 'https://example.com' },
+      defaults: {
+        priority: 100,
+        attempts: 3,
+        backoff: { kind: 'exponential', delay: 1_000, cap: 3_600_000 },
+        timeout: 300_000,
+      },
+    });
+  });
+
+  it('becomes the JSON Schema of what clients send', () => {
+    expect(define().jsonSchema).toMatchObject({
+      type: 'object',
+      required: ['url'],
+      additionalProperties: false,
+      properties: { url: { type: 'string', format: 'uri' }, retries: { type: 'integer', default: 3 } },
+    });
+  });
+
+  it.each<[string, Partial<JobTypeOptions>, string]>([
+    [
+      'a name that is not snake_case',
+      { name: 'fetchPage' },
+      'Job type "fetchPage": the name must be snake_case',
+    ],
+    ['no name', { name: '' }, 'the name must be snake_case'],
+    ['a name that is too long', { name: 'a'.repeat(64) }, 'the name must be snake_case'],
+    ['a queue that is not snake_case', { queue: 'my:queue' }, 'queue "my:queue" must be snake_case'],
+    ['no attempts', { attempts: 0 }, 'attempts must be 1 to 100'],
+    ['too many attempts', { attempts: 101 }, 'attempts must be 1 to 100'],
+    ['half an attempt', { attempts: 1.5 }, 'attempts must be 1 to 100'],
+    ['no time', { timeout: 0 }, 'the timeout must be positive'],
+    [
+      'an example that is not valid',
+      { example: { url: 'x' } },
+      'Job type "fetch_page": the example cannot be used: data.url',
+    ],
+    [
+      'an example that cannot be kept',
+      { data: z.unknown(), example: { n: 2 ** 53 } },
+      'the example cannot be used: data.n',
+    ],
+    [
+      'a schema without a JSON Schema',
+      { data: z.date(), example: 1 },
+      'Job type "fetch_page": the schema cannot be used',
+    ],
+  ])('stops the boot with %s', (_case, options, message) => {
+    expect(() => define(options)).toThrow(message);
+  });
+});
+
+describe('data', () => {
+  it('comes back as the very value that was sent, without defaults or conversions', () => {
+    const sent = { url: 'https://example.com' };
+
+    expect(define().check(sent)).toBe(sent);
+    expect(sent).toEqual({ url: 'https://example.com' });
+  });
+
+  it('reaches the handler as the output of the schema', () => {
+    expect(define().parse({ url: 'https://example.com' })).toEqual({
+      url: 'https://example.com',
+      retries: 3,
+    });
+  });
+
+  it.each([
+    ['a field that is wrong', { url: 'x' }, ['data.url']],
+    ['every field that is wrong', { url: 'x', retries: 'many' }, ['data.url', 'data.retries']],
+    ['a field that is missing', {}, ['data.url']],
+    ['a field that is not known', { url: 'https://example.com', a: 1, b: 2 }, ['data.a', 'data.b']],
+    [
+      'a field that is not known, inside',
+      { url: 'https://example.com', headers: { token: 'x', a: 1 } },
+      ['data.headers.a'],
+    ],
+    ['the whole, when it is no object', null, ['data']],
+    ['the whole, when there is none', undefined, ['data']],
+  ])('is refused by naming %s', (_case, sent, paths) => {
+    expect(violations(() => define().check(sent))).toEqual(
+      paths.map((path) => ({ path, message: expect.any(String) })),
+    );
+  });
+
+  it('is refused when it cannot be kept, before the schema sees it', () => {
+    const parsed = jest.fn(() => true);
+    const definition = define({ data: z.unknown().refine(parsed), example: null });
+
+    expect(violations(() => definition.check({ text: 'a\u0000' }))).toMatchObject([{ path: 'data.text' }]);
+    expect(parsed).not.toHaveBeenCalledWith({ text: 'a\u0000' });
+  });
+
+  it('is shown to people without what is sensitive', () => {
+    const sent = { url: 'https://example.com', headers: { token: 'hunter2' } };
+
+    expect(define().display(sent)).toEqual({ url: 'https://example.com', headers: { token: '***' } });
+  });
+});

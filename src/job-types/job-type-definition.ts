@@ -1,0 +1,99 @@
+import { z } from 'zod';
+import { ValidationFailed } from '../jobs/job.errors.js';
+import type { Json, JobOptions } from '../jobs/job.js';
+import { assertStorable } from '../jobs/json-value.js';
+import { exponential } from './backoff.js';
+import { displayCopy } from './display-copy.js';
+import { toMs } from './duration.js';
+import type { JobTypeOptions } from './job-type.js';
+
+/** JSON Schema, in the dialect that OpenAPI 3.0 takes. */
+export type JsonSchema = Record<string, unknown>;
+
+/** A job type as the whole platform sees it: the decorator's options with the defaults filled in. */
+export class JobTypeDefinition {
+  readonly name: string;
+  readonly description: string;
+  readonly queue: string;
+  readonly example: Json;
+  readonly defaults: JobOptions;
+  readonly jsonSchema: JsonSchema;
+
+  readonly #data: z.ZodType;
+
+  /** @throws Error where the declaration contradicts itself: this stops the boot */
+  constructor(options: JobTypeOptions) {
+    this.name = options.name;
+    this.description = options.description ?? '';
+    this.queue = options.queue ?? 'default';
+    this.#data = options.data;
+    this.defaults = {
+      priority: 100,
+      attempts: options.attempts ?? 3,
+      backoff: options.backoff ?? exponential('1s'),
+      timeout: toMs(options.timeout ?? '5m'),
+    };
+    this.assertSound();
+    this.jsonSchema = this.sound('the schema', () =>
+      z.toJSONSchema(options.data, { target: 'openapi-3.0', io: 'input' }),
+    );
+    this.example = this.sound('the example', () => this.check(options.example));
+  }
+
+  /**
+   * @returns the very value that was given, now known to be valid and storable
+   * @throws ValidationFailed with paths that start with `data`
+   */
+  check(data: unknown): Json {
+    assertStorable(data, 'data');
+    this.parse(data);
+    return data;
+  }
+
+  /** The schema's output for a handler. @throws ValidationFailed */
+  parse(data: unknown): unknown {
+    const parsed = this.#data.safeParse(data);
+    if (parsed.success) return parsed.data;
+
+    throw new ValidationFailed(parsed.error.issues.flatMap((issue) => violationsOf(issue)));
+  }
+
+  /** A short copy for people: sensitive fields masked, long ones cut. */
+  display(data: Json): Json {
+    return displayCopy(data, this.jsonSchema);
+  }
+
+  private assertSound(): void {
+    const at = `Job type "${this.name}"`;
+    if (!/^[a-z][a-z0-9_]{0,62}$/.test(this.name)) throw new Error(`${at}: the name must be snake_case`);
+    if (!/^[a-z][a-z0-9_]{0,62}$/.test(this.queue))
+      throw new Error(`${at}: queue "${this.queue}" must be snake_case`);
+    if (
+      !Number.isInteger(this.defaults.attempts) ||
+      this.defaults.attempts < 1 ||
+      this.defaults.attempts > 100
+    ) {
+      throw new Error(`${at}: attempts must be 1 to 100`);
+    }
+    if (this.defaults.timeout < 1) throw new Error(`${at}: the timeout must be positive`);
+  }
+
+  /** Says which type and which part of its declaration cannot be used. */
+  private sound<Part>(what: string, make: () => Part): Part {
+    try {
+      return make();
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new Error(`Job type "${this.name}": ${what} cannot be used: ${reason}`, { cause: error });
+    }
+  }
+}
+
+/** An unknown key is named itself, not only the object it stands in. */
+function violationsOf(issue: z.core.$ZodIssue): { path: string; message: string }[] {
+  const path = ['data', ...issue.path.map(String)];
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => ({ path: [...path, key].join('.'), message: 'this field is not known' }));
+  }
+  return [{ path: path.join('.'), message: issue.message }];
+}

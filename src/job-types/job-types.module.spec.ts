@@ -1,0 +1,85 @@
+import { Module, type Provider } from '@nestjs/common';
+import { z } from 'zod';
+import { BuiltInJobTypesModule } from './built-in-job-types.module.js';
+import { JobHandlers } from './job-handlers.js';
+import { JobType } from './job-type.js';
+import { JobTypeRegistry } from './job-type-registry.js';
+import { JobTypesModule, queuesIn } from './job-types.module.js';
+
+const data = z.strictObject({});
+
+@JobType({ name: 'resize', queue: 'images', data, example: {} })
+class Resize {
+  async run() {}
+}
+
+@JobType({ name: 'archive', queue: 'nightly', data, example: {} })
+class Archive {
+  async run() {}
+}
+
+@Module({})
+class ImageTools {}
+
+@Module({ imports: [JobTypesModule.register({ types: [Resize], imports: [ImageTools] })] })
+class ImagesModule {}
+
+@Module({ imports: [ImagesModule, JobTypesModule.register({ types: [Archive] })] })
+class TeamModule {}
+
+/** What the module would give Nest under a class's name. */
+function provided(providers: Provider[] | undefined, token: unknown): unknown {
+  const found = providers?.find((provider) => 'provide' in provider && provider.provide === token);
+  return found && 'useValue' in found ? found.useValue : undefined;
+}
+
+describe('declarations', () => {
+  it('are found in modules, in what these import, and in what is registered directly', () => {
+    expect(queuesIn([TeamModule])).toEqual(['images', 'nightly']);
+    expect(queuesIn([JobTypesModule.register({ types: [Archive] })])).toEqual(['nightly']);
+    expect(queuesIn([{ module: class Dynamic {}, imports: [ImagesModule] }])).toEqual(['images']);
+  });
+
+  it('count once however often their module is imported', () => {
+    expect(queuesIn([TeamModule, ImagesModule, TeamModule])).toEqual(['images', 'nightly']);
+  });
+
+  it('stop the boot when two modules use one name', () => {
+    const again = JobTypesModule.register({ types: [Resize] });
+
+    expect(() => queuesIn([ImagesModule, again])).toThrow('Two job types are named "resize"');
+  });
+
+  it('are none where nothing is declared', () => {
+    expect(queuesIn([ImageTools])).toEqual([]);
+  });
+});
+
+it('catalogues every declared type for the whole process, without the handlers', () => {
+  const { global, providers, imports = [] } = JobTypesModule.catalogue([TeamModule]);
+
+  const registry = provided(providers, JobTypeRegistry) as JobTypeRegistry;
+  expect(registry.all().map(({ name }) => name)).toEqual(['archive', 'resize']);
+  expect({ global, imports, providers: providers?.length }).toEqual({
+    global: true,
+    imports: [],
+    providers: 1,
+  });
+});
+
+it('hands out handlers only for the queues that are served, each beside its own imports', () => {
+  const { imports, exports } = JobTypesModule.handlers([TeamModule], (queue) => queue === 'images');
+
+  expect(imports).toMatchObject([
+    { imports: [ImageTools], providers: [Resize] },
+    { imports: [], providers: [] },
+  ]);
+  expect(exports).toEqual([JobHandlers]);
+});
+
+it('comes with send_email and demo', () => {
+  const registry = provided(JobTypesModule.catalogue([BuiltInJobTypesModule]).providers, JobTypeRegistry);
+
+  expect((registry as JobTypeRegistry).all().map(({ name }) => name)).toEqual(['demo', 'send_email']);
+  expect(queuesIn([BuiltInJobTypesModule])).toEqual(['default']);
+});

@@ -1,0 +1,108 @@
+import { Module, type DynamicModule, type Provider, type Type } from '@nestjs/common';
+import { JobHandlers } from './job-handlers.js';
+import { jobTypeOptionsOf, type JobHandlerClass } from './job-type.js';
+import { JobTypeRegistry } from './job-type-registry.js';
+
+export type ModuleImport = Type | DynamicModule;
+
+/** What a module declares: its job types, and what their handlers need in a worker. */
+export interface JobTypesDeclaration {
+  types: JobHandlerClass[];
+  /** Modules that export what the handlers' constructors ask for. Loaded in workers only. */
+  imports?: ModuleImport[];
+}
+
+type DeclaringModule = DynamicModule & { declaration?: JobTypesDeclaration };
+
+/** Where job types are declared, catalogued (every process) and given their handlers (workers). */
+@Module({})
+export class JobTypesModule {
+  /** Declares job types in a feature module's `imports`. On its own it provides nothing: see `catalogue` and `handlers`. */
+  static register(declaration: JobTypesDeclaration): DynamicModule {
+    const declaring: DeclaringModule = { module: class JobTypesDeclarationModule {}, declaration };
+    return declaring;
+  }
+
+  /** The registry of all types that the modules declare, for the whole process. */
+  static catalogue(modules: readonly ModuleImport[]): DynamicModule {
+    const registry = new JobTypeRegistry(declarationsIn(modules).flatMap(({ types }) => types));
+    return {
+      module: class JobTypesCatalogueModule {},
+      global: true,
+      providers: [{ provide: JobTypeRegistry, useValue: registry }],
+      exports: [JobTypeRegistry],
+    };
+  }
+
+  /** The handlers of the declared types whose queue is served here, as ordinary providers with their hooks. */
+  static handlers(modules: readonly ModuleImport[], servesQueue: (queue: string) => boolean): DynamicModule {
+    const parts = declarationsIn(modules).map(({ types, imports }) => {
+      const served = types.filter((type) => servesQueue(jobTypeOptionsOf(type)?.queue ?? 'default'));
+      return { served, module: handlerModule(served, imports ?? []) };
+    });
+    const all = parts.flatMap(({ served }) => served);
+    const handlers: Provider = {
+      provide: JobHandlers,
+      useFactory: (...instances: InstanceType<JobHandlerClass>[]) =>
+        new JobHandlers(
+          all.map((type, index) => [
+            jobTypeOptionsOf(type)?.name ?? '',
+            instances[index] as (typeof instances)[0],
+          ]),
+        ),
+      inject: all,
+    };
+    return {
+      module: class JobHandlersModule {},
+      global: true,
+      imports: parts.map(({ module }) => module),
+      providers: [handlers],
+      exports: [JobHandlers],
+    };
+  }
+}
+
+/** Each declaration keeps its own imports, so that two teams' providers do not meet. */
+function handlerModule(types: JobHandlerClass[], imports: ModuleImport[]): DynamicModule {
+  return { module: class JobHandlersFeatureModule {}, imports, providers: types, exports: types };
+}
+
+/** The queue names that the declared types use. Needed before Nest starts, to register the queues. */
+export function queuesIn(modules: readonly ModuleImport[]): string[] {
+  const types = declarationsIn(modules).flatMap(({ types }) => types);
+  return new JobTypeRegistry(types).queues();
+}
+
+/** Walks the modules' imports, as Nest will, and gathers the declarations. */
+function declarationsIn(modules: readonly unknown[], seen = new Set<unknown>()): JobTypesDeclaration[] {
+  return modules.flatMap((unresolved) => {
+    const imported = moduleOf(unresolved);
+    if (seen.has(imported)) return [];
+    seen.add(imported);
+
+    const dynamic: DeclaringModule | undefined = 'module' in imported ? imported : undefined;
+    const statics = (Reflect.getMetadata('imports', dynamic?.module ?? imported) ?? []) as unknown[];
+    const nested = declarationsIn([...statics, ...(dynamic?.imports ?? [])], seen);
+    return dynamic?.declaration ? [dynamic.declaration, ...nested] : nested;
+  });
+}
+
+/** @throws Error for what Nest could not import either, or only later */
+function moduleOf(imported: unknown): ModuleImport {
+  if (imported instanceof Promise)
+    throw new Error('A module that declares job types cannot be imported by a promise');
+  if (isForwardReference(imported)) return moduleOf(imported.forwardRef());
+  if (isModule(imported)) return imported;
+  throw new Error(
+    `${String(imported)} is no module: a circular import of files leaves undefined in "imports"`,
+  );
+}
+
+function isForwardReference(value: unknown): value is { forwardRef: () => unknown } {
+  return typeof value === 'object' && value !== null && 'forwardRef' in value;
+}
+
+/** A module class, or a dynamic module. */
+export function isModule(value: unknown): value is ModuleImport {
+  return typeof value === 'function' || (typeof value === 'object' && value !== null && 'module' in value);
+}
