@@ -1,0 +1,44 @@
+import type { DataSourceOptions } from 'typeorm';
+import type { AppConfig } from '../config/app-config.js';
+import { DeadLetterEntity } from './entities/dead-letter.entity.js';
+import { DispatchEntity } from './entities/dispatch.entity.js';
+import { JobAttemptEntity } from './entities/job-attempt.entity.js';
+import { JobEventEntity } from './entities/job-event.entity.js';
+import { JobLogEntity } from './entities/job-log.entity.js';
+import { JobEntity } from './entities/job.entity.js';
+import { QueuePauseEntity } from './entities/queue-pause.entity.js';
+import { RelayLeaseEntity } from './entities/relay-lease.entity.js';
+import { TopologyEntity } from './entities/topology.entity.js';
+import { WorkerEntity } from './entities/worker.entity.js';
+import { FirstShape1764000000000 } from './migrations/1764000000000-first-shape.js';
+
+/** A request waits this long for a connection, in ms; then the record counts as unavailable. */
+const CONNECT_TIMEOUT = 900;
+
+/** How this platform speaks to PostgreSQL. Migrations are never run by connecting. */
+export function dataSourceOptions({ database }: Pick<AppConfig, 'database'>): DataSourceOptions {
+  return {
+    type: 'postgres',
+    url: database.url,
+    entities: [
+      DeadLetterEntity,
+      DispatchEntity,
+      JobAttemptEntity,
+      JobEntity,
+      JobEventEntity,
+      JobLogEntity,
+      QueuePauseEntity,
+      RelayLeaseEntity,
+      TopologyEntity,
+      WorkerEntity,
+    ],
+    migrations: [FirstShape1764000000000],
+    migrationsTableName: 'migrations',
+    synchronize: false,
+    installExtensions: false,
+    applicationName: 'job-queue-platform',
+    poolSize: database.poolSize,
+    connectTimeoutMS: CONNECT_TIMEOUT,
+    extra: { statement_timeout: 30_000, lock_timeout: 5_000, idle_in_transaction_session_timeout: 30_000 },
+  };
+}

@@ -1,0 +1,31 @@
+import { RecordUnavailable } from '../jobs/job.errors.js';
+
+/** PostgreSQL's five-character code (SQLSTATE); undefined for an error that is not the server's. */
+export function sqlStateOf(error: unknown): string | undefined {
+  if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
+  return typeof error.code === 'string' && /^(?=.*\d)[0-9A-Z]{5}$/.test(error.code) ? error.code : undefined;
+}
+
+/** Class 22 (data exception) and 23 (integrity constraint violation): the row is to blame, not the server. */
+export function isDataError(error: unknown): boolean {
+  return /^2[23]/.test(sqlStateOf(error) ?? '');
+}
+
+/**
+ * The server is gone, going, full, or took too long: another try may succeed. Classes 08 (connection), 53 (resources),
+ * 57 (operator intervention, time-outs), 25006 (read-only stand-by), and whatever is not the server's word at all.
+ */
+export function isUnavailable(error: unknown): boolean {
+  const state = sqlStateOf(error);
+  return state === undefined || /^(08|53|57)/.test(state) || state === '25006' || state === '55P03';
+}
+
+/** Runs a database call; a server that does not answer becomes RecordUnavailable. */
+export async function answering<T>(call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    if (error instanceof RecordUnavailable || !isUnavailable(error)) throw error;
+    throw new RecordUnavailable(error);
+  }
+}

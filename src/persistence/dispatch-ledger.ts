@@ -1,0 +1,164 @@
+import type { DataSource } from 'typeorm';
+import type { DueDelivery } from '../jobs/job-repository.js';
+import type { Delivery, Lane } from '../jobs/job-queue.js';
+import type { Json } from '../jobs/job.js';
+import { QueuePauseEntity } from './entities/queue-pause.entity.js';
+import { RelayLeaseEntity } from './entities/relay-lease.entity.js';
+import { rowsOf } from './rows.js';
+
+/** Stored sizes beyond this are not read for display. */
+const LARGEST_SHOWN = 2_000;
+
+/** A first delivery this young is left to the process that committed it. */
+const FRESH = `interval '500 ms'`;
+
+const OPEN = `NOT EXISTS (SELECT FROM queue_pauses p WHERE p.queue = $1)`;
+
+/**
+ * Walks the priorities that occur (few) and takes of each what is due: so that a million delayed rows in front of the
+ * due ones are never read. Plan: index-only steps over dispatch_to_push, then $3 lookups by id in \`jobs\`.
+ */
+const DUE = `
+WITH RECURSIVE level(priority) AS (
+  (SELECT priority FROM dispatch
+   WHERE queue = $1 AND shard = $2 AND pushed_at IS NULL AND ${OPEN} ORDER BY priority LIMIT 1)
+  UNION ALL
+  SELECT (SELECT d.priority FROM dispatch d
+    WHERE d.queue = $1 AND d.shard = $2 AND d.pushed_at IS NULL AND d.priority > level.priority
+    ORDER BY d.priority LIMIT 1)
+  FROM level WHERE level.priority IS NOT NULL
+),
+due AS MATERIALIZED (
+  SELECT d.* FROM level CROSS JOIN LATERAL (
+    SELECT job_id, delivery, type, priority, run_at FROM dispatch
+    WHERE queue = $1 AND shard = $2 AND pushed_at IS NULL AND priority = level.priority AND run_at <= now()
+      AND (delivery > 1 OR run_at < now() - ${FRESH})
+    ORDER BY run_at, job_id LIMIT $3
+  ) d
+  ORDER BY d.priority, d.run_at, d.job_id
+  LIMIT $3
+)
+SELECT due.job_id, due.delivery, due.type, due.priority,
+  CASE WHEN pg_column_size(j.data) <= ${LARGEST_SHOWN} THEN j.data END AS data
+FROM due JOIN jobs j ON j.id = due.job_id
+ORDER BY due.priority, due.run_at, due.job_id`;
+
+const BACKLOG = `
+SELECT EXISTS (
+  SELECT FROM dispatch WHERE queue = $1 AND shard = $2 AND pushed_at IS NULL AND run_at < now() - ${FRESH} AND ${OPEN}
+) AS backlog`;
+
+/** Conditional on the same delivery and on nobody having claimed: a late mark must not swallow the next delivery. */
+const MARK_PUSHED = `
+WITH pushed AS MATERIALIZED (SELECT * FROM unnest($1::uuid[], $2::int[]) AS p(job_id, delivery)),
+locked AS MATERIALIZED (
+  SELECT d.job_id FROM pushed p JOIN dispatch d ON d.job_id = p.job_id
+  WHERE d.delivery = p.delivery AND d.token IS NULL AND d.pushed_at IS NULL
+  ORDER BY d.job_id FOR UPDATE OF d
+)
+UPDATE dispatch d SET pushed_at = now() FROM locked l WHERE d.job_id = l.job_id`;
+
+const UNCLAIMED = `
+SELECT d.job_id, d.delivery, d.type, d.priority,
+  CASE WHEN pg_column_size(j.data) <= ${LARGEST_SHOWN} THEN j.data END AS data
+FROM dispatch d JOIN jobs j ON j.id = d.job_id
+WHERE d.queue = $1 AND d.shard = $2 AND d.token IS NULL AND d.pushed_at <= now() - $3 * interval '1 ms'
+  AND d.job_id > $4
+ORDER BY d.job_id
+LIMIT $5`;
+
+const REDELIVER = `
+WITH lost AS MATERIALIZED (SELECT * FROM unnest($1::uuid[], $2::int[]) AS l(job_id, delivery)),
+locked AS MATERIALIZED (
+  SELECT d.job_id FROM lost l JOIN dispatch d ON d.job_id = l.job_id
+  WHERE d.delivery = l.delivery AND d.token IS NULL AND d.pushed_at IS NOT NULL
+  ORDER BY d.job_id FOR UPDATE OF d
+),
+again AS (
+  UPDATE dispatch d SET pushed_at = NULL, delivery = d.delivery + 1 FROM locked l WHERE d.job_id = l.job_id
+  RETURNING d.job_id
+)
+SELECT count(*)::int AS count FROM again`;
+
+const LEASE = `
+WITH mine AS (
+  INSERT INTO relay_leases (shard, holder, expires_at)
+  SELECT s, $1::uuid, now() + $3 * interval '1 ms' FROM unnest($2::smallint[]) s ORDER BY s
+  ON CONFLICT (shard) DO UPDATE SET holder = excluded.holder, expires_at = excluded.expires_at
+  WHERE relay_leases.holder = excluded.holder OR relay_leases.expires_at < now()
+  RETURNING shard
+)
+SELECT shard FROM mine ORDER BY shard`;
+
+interface DueRow {
+  job_id: string;
+  delivery: number;
+  type: string;
+  priority: number;
+  data: Json;
+}
+
+/** What the relay and the reconciler read and write: which deliveries are due, pushed, or lost. */
+export class DispatchLedger {
+  constructor(private readonly database: DataSource) {}
+
+  async due(lane: Lane, limit: number): Promise<DueDelivery[]> {
+    const rows = await rowsOf<DueRow>(this.database, DUE, [lane.queue, lane.shard, limit]);
+    return rows.map((row) => toDue(row, lane));
+  }
+
+  async hasBacklog(lane: Lane): Promise<boolean> {
+    const [row] = await rowsOf<{ backlog: boolean }>(this.database, BACKLOG, [lane.queue, lane.shard]);
+    return row?.backlog === true;
+  }
+
+  async markPushed(deliveries: readonly Delivery[]): Promise<void> {
+    await this.database.query(MARK_PUSHED, columns(deliveries));
+  }
+
+  async unclaimed(
+    lane: Lane,
+    page: { olderThan: number; after?: string; limit: number },
+  ): Promise<DueDelivery[]> {
+    const first = '00000000-0000-0000-0000-000000000000';
+    const rows = await rowsOf<DueRow>(this.database, UNCLAIMED, [
+      lane.queue,
+      lane.shard,
+      page.olderThan,
+      page.after ?? first,
+      page.limit,
+    ]);
+    return rows.map((row) => toDue(row, lane));
+  }
+
+  async redeliver(deliveries: readonly Delivery[]): Promise<number> {
+    const [row] = await rowsOf<{ count: number }>(this.database, REDELIVER, columns(deliveries));
+    return row?.count ?? 0;
+  }
+
+  async leaseShards(holder: string, shards: readonly number[], lease: number): Promise<number[]> {
+    const rows = await rowsOf<{ shard: number }>(this.database, LEASE, [holder, shards, lease]);
+    return rows.map(({ shard }) => shard);
+  }
+
+  async returnShards(holder: string): Promise<void> {
+    await this.database.getRepository(RelayLeaseEntity).delete({ holder });
+  }
+
+  async pause(queue: string): Promise<void> {
+    await this.database.getRepository(QueuePauseEntity).upsert({ queue }, ['queue']);
+  }
+
+  async resume(queue: string): Promise<void> {
+    await this.database.getRepository(QueuePauseEntity).delete({ queue });
+  }
+}
+
+function columns(deliveries: readonly Delivery[]): [string[], number[]] {
+  return [deliveries.map(({ jobId }) => jobId), deliveries.map(({ delivery }) => delivery)];
+}
+
+function toDue(row: DueRow, lane: Lane): DueDelivery {
+  const { job_id: jobId, delivery, type, priority, data } = row;
+  return { ...lane, jobId, delivery, type, priority, ...(data === null ? {} : { data }) };
+}

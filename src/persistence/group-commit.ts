@@ -1,0 +1,101 @@
+import { isDataError, isUnavailable, sqlStateOf } from './database-error.js';
+
+/** Bounds of one flush. A single item that exceeds them alone is flushed alone. */
+export interface FlushLimits {
+  rows: number;
+  bytes: number;
+}
+
+export interface GroupCommitOptions<Item> {
+  limits?: FlushLimits;
+  rowsOf?: (item: Item) => number;
+  bytesOf?: (item: Item) => number;
+}
+
+interface Pending<Item, Answer> {
+  item: Item;
+  rows: number;
+  bytes: number;
+  resolve(answer: Answer): void;
+  reject(error: unknown): void;
+}
+
+const DEFAULT_LIMITS: FlushLimits = { rows: 2_000, bytes: 8 * 1_048_576 };
+const DEADLOCK = '40P01';
+const LOCK_TIMEOUT = '55P03';
+const DEADLOCK_TRIES = 5;
+
+/**
+ * Requests made at the same time share one statement and one commit. It is flushed as soon as the one in flight
+ * returns: nothing waits for a timer, and a lone request waits for nobody.
+ *
+ * A deadlock is tried again; an error in the data bisects the batch, so that a poison row fails alone; a lock timeout
+ * goes on row by row; whatever else (the database is gone) fails all that waits.
+ */
+export class GroupCommit<Item, Answer> {
+  readonly #pending: Pending<Item, Answer>[] = [];
+  #flushing = false;
+
+  /** @param flush one set-based statement for all items; answers in their order */
+  constructor(
+    private readonly flush: (items: Item[]) => Promise<Answer[]>,
+    private readonly options: GroupCommitOptions<Item> = {},
+  ) {}
+
+  submit(item: Item): Promise<Answer> {
+    const rows = this.options.rowsOf?.(item) ?? 1;
+    const bytes = this.options.bytesOf?.(item) ?? 0;
+
+    return new Promise((resolve, reject) => {
+      this.#pending.push({ item, rows, bytes, resolve, reject });
+      if (this.#flushing) return;
+      this.#flushing = true;
+      // Requests that the same turn of the event loop brings in join the first flush.
+      setImmediate(() => void this.flushAll());
+    });
+  }
+
+  private async flushAll(): Promise<void> {
+    while (this.#pending.length > 0) await this.settle(this.nextBatch());
+    this.#flushing = false;
+  }
+
+  private nextBatch(): Pending<Item, Answer>[] {
+    const { rows: mostRows, bytes: mostBytes } = this.options.limits ?? DEFAULT_LIMITS;
+    let count = 0;
+    let rows = 0;
+    let bytes = 0;
+    for (const next of this.#pending) {
+      rows += next.rows;
+      bytes += next.bytes;
+      if (count > 0 && (rows > mostRows || bytes > mostBytes)) break;
+      count++;
+    }
+    return this.#pending.splice(0, count);
+  }
+
+  private async settle(batch: Pending<Item, Answer>[], tries = 1): Promise<void> {
+    try {
+      const answers = await this.flush(batch.map(({ item }) => item));
+      batch.forEach(({ resolve }, index) => resolve(answers[index] as Answer));
+    } catch (error) {
+      const state = sqlStateOf(error);
+      if (state === DEADLOCK && tries < DEADLOCK_TRIES) return this.settle(batch, tries + 1);
+      if (isDataError(error) && batch.length > 1) return this.bisect(batch);
+      if (state === LOCK_TIMEOUT && batch.length > 1) return this.oneByOne(batch);
+
+      const alsoLost = state !== LOCK_TIMEOUT && isUnavailable(error) ? this.#pending.splice(0) : [];
+      for (const { reject } of [...batch, ...alsoLost]) reject(error);
+    }
+  }
+
+  private async bisect(batch: Pending<Item, Answer>[]): Promise<void> {
+    const middle = batch.length >> 1;
+    await this.settle(batch.slice(0, middle));
+    await this.settle(batch.slice(middle));
+  }
+
+  private async oneByOne(batch: Pending<Item, Answer>[]): Promise<void> {
+    for (const one of batch) await this.settle([one]);
+  }
+}

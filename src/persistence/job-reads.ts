@@ -1,0 +1,124 @@
+import type { DataSource } from 'typeorm';
+import type { JobFilter, PageRequest } from '../jobs/job-repository.js';
+import type { Job, JobAttempt, JobLogLine, JobStatus } from '../jobs/job.js';
+import { JobAttemptEntity } from './entities/job-attempt.entity.js';
+import { JobLogEntity } from './entities/job-log.entity.js';
+import { idFloor, JOB_COLUMNS, rowsOf, toJob, type JobRow } from './rows.js';
+
+const FIND = `
+SELECT ${JOB_COLUMNS} FROM jobs j LEFT JOIN dispatch d ON d.job_id = j.id
+WHERE j.tenant = $1 AND j.id = $2`;
+
+/**
+ * Where jobs of each status are found. Live states stand in `dispatch`, the rare outcomes in `dead_letters`; completed
+ * jobs, which most are, by walking the ids. A list takes a page from each place that it needs and merges them.
+ */
+const SOURCES: { statuses: JobStatus[]; from: string; where: (status: JobStatus) => string }[] = [
+  {
+    statuses: ['waiting', 'delayed', 'active'],
+    from: 'dispatch d JOIN jobs j ON j.id = d.job_id',
+    where: (status) =>
+      ({
+        active: 'd.worker_id IS NOT NULL',
+        waiting: 'd.worker_id IS NULL AND d.run_at <= now()',
+        delayed: 'd.worker_id IS NULL AND d.run_at > now()',
+      })[status as 'waiting' | 'delayed' | 'active'],
+  },
+  {
+    statuses: ['failed', 'cancelled'],
+    from: 'dead_letters l JOIN jobs j ON j.id = l.job_id LEFT JOIN dispatch d ON d.job_id = j.id',
+    where: (status) => `l.status = '${status}'`,
+  },
+  {
+    statuses: ['completed'],
+    from: 'jobs j LEFT JOIN dispatch d ON d.job_id = j.id',
+    where: () => `j.status = 'completed'`,
+  },
+];
+
+/** What clients read. */
+export class JobReads {
+  constructor(
+    private readonly database: DataSource,
+    private readonly shards: number,
+  ) {}
+
+  async find(tenant: string, id: string): Promise<Job | undefined> {
+    const [row] = await rowsOf<JobRow>(this.database, FIND, [tenant, id]);
+    return row && toJob(row, this.shards);
+  }
+
+  async attempts(tenant: string, id: string): Promise<JobAttempt[]> {
+    const rows = await this.database.getRepository(JobAttemptEntity).find({
+      where: { tenant, jobId: id },
+      order: { run: 'ASC', number: 'ASC' },
+    });
+    return rows.map(({ run, number, worker, startedAt, finishedAt, outcome, error }) => ({
+      run,
+      number,
+      worker,
+      startedAt,
+      finishedAt,
+      outcome,
+      error,
+    }));
+  }
+
+  async logs(tenant: string, id: string, page: { afterSeq: number; limit: number }): Promise<JobLogLine[]> {
+    const rows = await this.database
+      .getRepository(JobLogEntity)
+      .createQueryBuilder('log')
+      .where('log.tenant = :tenant AND log.jobId = :id AND log.seq > :afterSeq', { tenant, id, ...page })
+      .orderBy('log.seq', 'ASC')
+      .limit(page.limit)
+      .getMany();
+    return rows.map(({ seq, run, attempt, at, line }) => ({ seq: Number(seq), run, attempt, at, line }));
+  }
+
+  async list(tenant: string, filter: JobFilter, page: PageRequest): Promise<Job[]> {
+    const list = listQuery(tenant, filter, page);
+    const rows = await rowsOf<JobRow>(this.database, list.sql, list.parameters);
+    return rows.map((row) => toJob(row, this.shards));
+  }
+}
+
+function listQuery(
+  tenant: string,
+  filter: JobFilter,
+  page: PageRequest,
+): { sql: string; parameters: unknown[] } {
+  const parameters: unknown[] = [];
+  const bind = (value: unknown) => `$${parameters.push(value)}`;
+
+  const common = [`j.tenant = ${bind(tenant)}`];
+  if (filter.types?.length) common.push(`j.type = ANY(${bind(filter.types)}::text[])`);
+  if (filter.queue !== undefined) common.push(`j.queue = ${bind(filter.queue)}`);
+  if (filter.createdFrom) common.push(`j.id >= ${bind(idFloor(filter.createdFrom))}::uuid`);
+  const before = earliest(page.before, filter.createdTo && idFloor(filter.createdTo));
+  if (before !== undefined) common.push(`j.id < ${bind(before)}::uuid`);
+  const limit = bind(page.limit);
+
+  const sources = filter.statuses?.length
+    ? sourcesOf(filter.statuses)
+    : [{ from: 'jobs j LEFT JOIN dispatch d ON d.job_id = j.id', condition: 'true' }];
+  const pages = sources.map(
+    ({ from, condition }) =>
+      `(SELECT ${JOB_COLUMNS} FROM ${from} WHERE ${common.join(' AND ')} AND (${condition}) ORDER BY j.id DESC LIMIT ${limit})`,
+  );
+  const sql =
+    pages.length === 1 ? (pages[0] ?? '') : `${pages.join(' UNION ALL ')} ORDER BY id DESC LIMIT ${limit}`;
+  return { sql, parameters };
+}
+
+function sourcesOf(statuses: JobStatus[]): { from: string; condition: string }[] {
+  return SOURCES.flatMap(({ statuses: here, from, where }) => {
+    const wanted = here.filter((status) => statuses.includes(status));
+    if (wanted.length === 0) return [];
+    return [{ from, condition: wanted.map((status) => `(${where(status)})`).join(' OR ') }];
+  });
+}
+
+/** Ids compare as text as they do as uuid: both are lower-case hex. */
+function earliest(...bounds: (string | undefined)[]): string | undefined {
+  return bounds.filter((bound) => bound !== undefined).sort()[0];
+}

@@ -1,0 +1,21 @@
+import { Global, Module } from '@nestjs/common';
+import { TypeOrmModule } from '@nestjs/typeorm';
+import { AppConfig } from '../config/app-config.js';
+import { JobRepository } from '../jobs/job-repository.js';
+import { dataSourceOptions } from './data-source-options.js';
+import { Partitions } from './partitions.js';
+import { TypeOrmJobRepository } from './typeorm-job-repository.js';
+
+/** The record: PostgreSQL through TypeORM. */
+@Global()
+@Module({
+  imports: [
+    TypeOrmModule.forRootAsync({
+      inject: [AppConfig],
+      useFactory: (config: AppConfig) => ({ ...dataSourceOptions(config), retryAttempts: 0 }),
+    }),
+  ],
+  providers: [Partitions, { provide: JobRepository, useClass: TypeOrmJobRepository }],
+  exports: [JobRepository],
+})
+export class PersistenceModule {}

@@ -1,0 +1,147 @@
+import { Injectable } from '@nestjs/common';
+import { DataSource } from 'typeorm';
+import { AppConfig } from '../config/app-config.js';
+import type { Delivery, Lane } from '../jobs/job-queue.js';
+import {
+  JobRepository,
+  type AttemptReport,
+  type ClaimAnswer,
+  type ClaimRequest,
+  type DueDelivery,
+  type HeldClaim,
+  type JobFilter,
+  type PageRequest,
+  type Reaped,
+  type Settlement,
+} from '../jobs/job-repository.js';
+import { assertMove, type Job, type JobAttempt, type JobDraft, type JobLogLine } from '../jobs/job.js';
+import { ClaimKeeping } from './claim-keeping.js';
+import { answering } from './database-error.js';
+import { DispatchLedger } from './dispatch-ledger.js';
+import { JobClaims } from './job-claims.js';
+import { JobInserts } from './job-inserts.js';
+import { JobReads } from './job-reads.js';
+import { JobRetries } from './job-retries.js';
+import { JobSettlements } from './job-settlements.js';
+import { Partitions } from './partitions.js';
+
+/** The record in PostgreSQL. Each concern has its own file with its statements; here they meet the port. */
+@Injectable()
+export class TypeOrmJobRepository extends JobRepository {
+  readonly #inserts: JobInserts;
+  readonly #reads: JobReads;
+  readonly #retries: JobRetries;
+  readonly #claims: JobClaims;
+  readonly #settlements: JobSettlements;
+  readonly #keeping: ClaimKeeping;
+  readonly #ledger: DispatchLedger;
+
+  constructor(database: DataSource, config: AppConfig, partitions: Partitions) {
+    super();
+    const { shards } = config.queue;
+    this.#inserts = new JobInserts(database, shards, () => partitions.ensure());
+    this.#reads = new JobReads(database, shards);
+    this.#retries = new JobRetries(database, shards);
+    this.#claims = new JobClaims(database);
+    this.#settlements = new JobSettlements(database);
+    this.#keeping = new ClaimKeeping(database);
+    this.#ledger = new DispatchLedger(database);
+  }
+
+  insert(drafts: readonly JobDraft[]): Promise<Job[]> {
+    return answering(() => this.#inserts.insert(drafts));
+  }
+
+  find(tenant: string, id: string): Promise<Job | undefined> {
+    return answering(() => this.#reads.find(tenant, id));
+  }
+
+  attempts(tenant: string, id: string): Promise<JobAttempt[]> {
+    return answering(() => this.#reads.attempts(tenant, id));
+  }
+
+  logs(tenant: string, id: string, page: { afterSeq: number; limit: number }): Promise<JobLogLine[]> {
+    return answering(() => this.#reads.logs(tenant, id, page));
+  }
+
+  list(tenant: string, filter: JobFilter, page: PageRequest): Promise<Job[]> {
+    return answering(() => this.#reads.list(tenant, filter, page));
+  }
+
+  retry(tenant: string, id: string): Promise<Job | undefined> {
+    return answering(async () => {
+      const retried = await this.#retries.retry(tenant, id);
+      const job = await this.#reads.find(tenant, id);
+      if (job && !retried) assertMove(id, job.status, 'retry');
+      return job;
+    });
+  }
+
+  claim(request: ClaimRequest): Promise<ClaimAnswer> {
+    return answering(() => this.#claims.claim(request));
+  }
+
+  settle(settlement: Settlement): Promise<boolean> {
+    return answering(() => this.#settlements.settle(settlement));
+  }
+
+  release(claim: HeldClaim, reason: string, delay?: number): Promise<boolean> {
+    return answering(() => this.#keeping.release(claim, reason, delay));
+  }
+
+  releaseAll(workerId: string, reason: string): Promise<number> {
+    return answering(() => this.#keeping.releaseAll(workerId, reason));
+  }
+
+  markAlone(claim: HeldClaim): Promise<boolean> {
+    return answering(() => this.#keeping.markAlone(claim));
+  }
+
+  report(report: AttemptReport): Promise<boolean> {
+    return answering(() => this.#keeping.report(report));
+  }
+
+  held(workerId: string, olderThan: number): Promise<HeldClaim[]> {
+    return answering(() => this.#keeping.held(workerId, olderThan));
+  }
+
+  reap(lease: number, crashLimit: number): Promise<Reaped[]> {
+    return answering(() => this.#keeping.reap(lease, crashLimit));
+  }
+
+  due(lane: Lane, limit: number): Promise<DueDelivery[]> {
+    return answering(() => this.#ledger.due(lane, limit));
+  }
+
+  hasBacklog(lane: Lane): Promise<boolean> {
+    return answering(() => this.#ledger.hasBacklog(lane));
+  }
+
+  markPushed(deliveries: readonly Delivery[]): Promise<void> {
+    return answering(() => this.#ledger.markPushed(deliveries));
+  }
+
+  unclaimed(lane: Lane, page: { olderThan: number; after?: string; limit: number }): Promise<DueDelivery[]> {
+    return answering(() => this.#ledger.unclaimed(lane, page));
+  }
+
+  redeliver(deliveries: readonly Delivery[]): Promise<number> {
+    return answering(() => this.#ledger.redeliver(deliveries));
+  }
+
+  leaseShards(holder: string, shards: readonly number[], lease: number): Promise<number[]> {
+    return answering(() => this.#ledger.leaseShards(holder, shards, lease));
+  }
+
+  returnShards(holder: string): Promise<void> {
+    return answering(() => this.#ledger.returnShards(holder));
+  }
+
+  pause(queue: string): Promise<void> {
+    return answering(() => this.#ledger.pause(queue));
+  }
+
+  resume(queue: string): Promise<void> {
+    return answering(() => this.#ledger.resume(queue));
+  }
+}
