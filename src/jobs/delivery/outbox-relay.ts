@@ -1,0 +1,154 @@
+import {
+  Injectable,
+  Logger,
+  type BeforeApplicationShutdown,
+  type OnApplicationBootstrap,
+} from '@nestjs/common';
+import { JobTypeRegistry } from '../../job-types/job-type-registry.js';
+import { JobQueue, type Lane, type QueuedDelivery } from '../job-queue.js';
+import { JobRepository } from '../job-repository.js';
+import type { Job } from '../job.js';
+import { Lanes } from './lanes.js';
+import { queuedDelivery } from './queued-delivery.js';
+import { Repeater } from './repeater.js';
+import { ShardLeases } from './shard-leases.js';
+
+/** Deliveries that a lane's queue holds at most; the rest waits in the record. */
+export const WINDOW = 2_000;
+
+const BATCH = 500;
+const BACKLOG_INTERVAL = 250;
+/** A lane's gate, once looked at, is believed for so long (ms). */
+const GATE_TTL = 200;
+/** Freshly committed jobs that this process holds in mind; beyond it the backlog relay finds them in the record. */
+const MOST_FRESH = 10_000;
+
+interface Gate {
+  open: boolean;
+  room: number;
+  until: number;
+}
+
+/**
+ * Takes committed work to the queue. What this process has just committed goes at once, unless its lane has a backlog;
+ * all else (backlogs, back-offs, due delays, what a dead process left behind) is found in the record by the one process
+ * that holds the shard's lease. A delivery may be pushed twice and is still delivered once: its id is its identity.
+ */
+@Injectable()
+export class OutboxRelay implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  readonly #logger = new Logger(OutboxRelay.name);
+  readonly #fresh: QueuedDelivery[] = [];
+  readonly #gates = new Map<string, Gate>();
+  readonly #backlog = new Repeater(() => this.relayBacklogs(), BACKLOG_INTERVAL);
+  #pushing?: Promise<void>;
+  #down = false;
+
+  constructor(
+    private readonly jobs: JobRepository,
+    private readonly queue: JobQueue,
+    private readonly types: JobTypeRegistry,
+    private readonly lanes: Lanes,
+    private readonly leases: ShardLeases,
+  ) {}
+
+  onApplicationBootstrap(): void {
+    this.#backlog.start();
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    await this.#backlog.stop();
+    await this.#pushing;
+    await this.leases.giveBack();
+  }
+
+  /** Tells of jobs that were committed just now. Never waits, never fails. */
+  wake(jobs: readonly Job[]): void {
+    for (const job of jobs) {
+      if (job.status !== 'waiting' || this.#down || this.#fresh.length >= MOST_FRESH) continue;
+      this.#fresh.push(queuedDelivery({ ...job, jobId: job.id, priority: job.options.priority }, this.types));
+    }
+    if (this.#fresh.length > 0) this.#pushing ??= this.pushFresh();
+  }
+
+  /** One pass over the backlogs of the shards that this process holds. Exposed for tests. */
+  async relayBacklogs(): Promise<void> {
+    try {
+      if (this.#down) await this.queue.ping();
+      const shards = await this.leases.held();
+      for (const lane of this.lanes.of(shards)) await this.relayBacklog(lane);
+      this.up();
+    } catch (error) {
+      this.goDown(error);
+    }
+  }
+
+  private async relayBacklog(lane: Lane): Promise<void> {
+    for (;;) {
+      const due = await this.jobs.due(lane, BATCH);
+      if (due.length === 0) return;
+
+      const room = WINDOW - (await this.queue.depth(lane));
+      const deliveries = due
+        .slice(0, Math.max(0, room))
+        .map((delivery) => queuedDelivery(delivery, this.types));
+      if (deliveries.length === 0) return;
+
+      await this.push(deliveries);
+      if (deliveries.length < BATCH) return;
+    }
+  }
+
+  private async pushFresh(): Promise<void> {
+    try {
+      while (this.#fresh.length > 0) {
+        // Requests that were answered in this turn of the event loop share a push.
+        await new Promise((resolve) => setImmediate(resolve));
+        const deliveries = await this.admitted(this.#fresh.splice(0, BATCH));
+        if (deliveries.length > 0) await this.push(deliveries);
+      }
+    } catch (error) {
+      this.goDown(error);
+    } finally {
+      this.#pushing = undefined;
+    }
+  }
+
+  /** Those whose lane has no backlog. The others are on record, and wait for their turn there. */
+  private async admitted(deliveries: QueuedDelivery[]): Promise<QueuedDelivery[]> {
+    const admitted: QueuedDelivery[] = [];
+    for (const delivery of deliveries) {
+      const gate = await this.gate(delivery);
+      if (gate.open && gate.room-- > 0) admitted.push(delivery);
+    }
+    return admitted;
+  }
+
+  private async gate(lane: Lane): Promise<Gate> {
+    const key = `${lane.queue}-${lane.shard}`;
+    const known = this.#gates.get(key);
+    if (known && known.until > performance.now()) return known;
+
+    const [backlog, depth] = await Promise.all([this.jobs.hasBacklog(lane), this.queue.depth(lane)]);
+    const gate = { open: !backlog, room: WINDOW - depth, until: performance.now() + GATE_TTL };
+    this.#gates.set(key, gate);
+    return gate;
+  }
+
+  private async push(deliveries: QueuedDelivery[]): Promise<void> {
+    await this.queue.push(deliveries);
+    await this.jobs.markPushed(deliveries);
+  }
+
+  /** Nothing is lost meanwhile: the rows wait in the record. */
+  private goDown(error: unknown): void {
+    this.#fresh.length = 0;
+    if (this.#down) return;
+    this.#down = true;
+    this.#logger.warn('relay waits', { reason: error instanceof Error ? error.message : String(error) });
+  }
+
+  private up(): void {
+    if (this.#down) this.#logger.log('relay goes on');
+    this.#down = false;
+  }
+}

@@ -1,0 +1,131 @@
+import { Body, Controller, Get, HttpCode, Post, Query, Res } from '@nestjs/common';
+import { ApiOperation, ApiParam, ApiResponse, ApiTags } from '@nestjs/swagger';
+import type { Response } from 'express';
+import { ApiProblems } from '../../http/api-problems.js';
+import { JsonEnvelopePipe } from '../../http/json-envelope.pipe.js';
+import { QueryPipe } from '../../http/query.pipe.js';
+import { Tenant } from '../../http/tenant.js';
+import { GetJobLogsUseCase } from '../use-cases/get-job-logs.use-case.js';
+import { GetJobStatusUseCase } from '../use-cases/get-job-status.use-case.js';
+import { ListJobsUseCase } from '../use-cases/list-jobs.use-case.js';
+import { RetryJobUseCase } from '../use-cases/retry-job.use-case.js';
+import { SubmitJobUseCase } from '../use-cases/submit-job.use-case.js';
+import { JobId } from './job-id.js';
+import { cursorAfterLine, JobLogsDto, logPageOf } from './job-logs.dto.js';
+import {
+  attemptView,
+  JobBulkView,
+  JobDetailView,
+  JobListView,
+  logLineView,
+  JobLogsView,
+  JobView,
+  jobView,
+} from './job-view.dto.js';
+import { cursorAfter, filterOf, ListJobsDto, pageOf } from './list-jobs.dto.js';
+import { SubmitJobDto, SubmitJobsDto, submissionOf } from './submit-job.dto.js';
+
+const asJob = new JsonEnvelopePipe(SubmitJobDto);
+const asJobs = new JsonEnvelopePipe(SubmitJobsDto);
+const asListQuery = new QueryPipe(ListJobsDto, ['type', 'status']);
+const asLogsQuery = new QueryPipe(JobLogsDto);
+
+/** Jobs over HTTP: submit, find, read, retry. */
+@ApiTags('Jobs')
+@Controller('jobs')
+export class JobsController {
+  constructor(
+    private readonly submitJob: SubmitJobUseCase,
+    private readonly listJobs: ListJobsUseCase,
+    private readonly getJobStatus: GetJobStatusUseCase,
+    private readonly getJobLogs: GetJobLogsUseCase,
+    private readonly retryJob: RetryJobUseCase,
+  ) {}
+
+  @Post()
+  @HttpCode(202)
+  @ApiOperation({ summary: 'Submit a job', description: 'Answers once the job is on record.' })
+  @ApiResponse({
+    status: 202,
+    type: JobView,
+    headers: { Location: { description: 'Where to ask for its status.', schema: { type: 'string' } } },
+  })
+  @ApiProblems(400, 413, 415, 503)
+  async submit(
+    @Tenant() tenant: string,
+    @Body(asJob) body: SubmitJobDto,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<JobView> {
+    const job = await this.submitJob.execute({ tenant, ...submissionOf(body) });
+
+    response.location(`/jobs/${job.id}`);
+    return jobView(job);
+  }
+
+  @Post('bulk')
+  @HttpCode(202)
+  @ApiOperation({
+    summary: 'Submit up to 1,000 jobs',
+    description: 'All of them, or none where one is not valid.',
+  })
+  @ApiResponse({ status: 202, type: JobBulkView })
+  @ApiProblems(400, 413, 415, 503)
+  async submitMany(@Tenant() tenant: string, @Body(asJobs) { jobs }: SubmitJobsDto): Promise<JobBulkView> {
+    const accepted = await this.submitJob.executeMany(tenant, jobs.map(submissionOf));
+
+    return { items: accepted.map(jobView) };
+  }
+
+  @Get()
+  @ApiOperation({ summary: 'List jobs, newest first' })
+  @ApiResponse({ status: 200, type: JobListView })
+  @ApiProblems(400, 503)
+  async list(@Tenant() tenant: string, @Query(asListQuery) query: ListJobsDto): Promise<JobListView> {
+    const { items, next } = await this.listJobs.execute({
+      tenant,
+      filter: filterOf(query),
+      ...pageOf(query),
+    });
+
+    return { items: items.map(jobView), nextCursor: next === undefined ? null : cursorAfter(next) };
+  }
+
+  @Get(':id')
+  @ApiOperation({ summary: 'Status, result and attempts of a job' })
+  @ApiParam({ name: 'id', format: 'uuid' })
+  @ApiResponse({ status: 200, type: JobDetailView })
+  @ApiProblems(400, 404, 503)
+  async status(@Tenant() tenant: string, @JobId() id: string): Promise<JobDetailView> {
+    const { job, attempts } = await this.getJobStatus.execute({ tenant, id });
+
+    return { ...jobView(job), attempts: attempts.map(attemptView) };
+  }
+
+  @Get(':id/logs')
+  @ApiOperation({ summary: 'What a job has logged' })
+  @ApiParam({ name: 'id', format: 'uuid' })
+  @ApiResponse({ status: 200, type: JobLogsView })
+  @ApiProblems(400, 404, 503)
+  async logs(
+    @Tenant() tenant: string,
+    @JobId() id: string,
+    @Query(asLogsQuery) query: JobLogsDto,
+  ): Promise<JobLogsView> {
+    const { items, next } = await this.getJobLogs.execute({ tenant, id, ...logPageOf(query) });
+
+    return { items: items.map(logLineView), nextCursor: next === undefined ? null : cursorAfterLine(next) };
+  }
+
+  @Post(':id/retry')
+  @HttpCode(202)
+  @ApiOperation({
+    summary: 'Run a failed or cancelled job again',
+    description: 'With a fresh budget of attempts.',
+  })
+  @ApiParam({ name: 'id', format: 'uuid' })
+  @ApiResponse({ status: 202, type: JobView })
+  @ApiProblems(400, 404, 409, 503)
+  async retry(@Tenant() tenant: string, @JobId() id: string): Promise<JobView> {
+    return jobView(await this.retryJob.execute({ tenant, id }));
+  }
+}

@@ -1,0 +1,72 @@
+import { ApiPropertyOptional } from '@nestjs/swagger';
+import { DigitsIn, OneOf, Parsed, Text } from '../../http/constraints.js';
+import { decodeCursor, encodeCursor } from '../../http/cursor.js';
+import { Optional } from '../../http/dto-reader.js';
+import { parseDateOrTimestamp } from '../../http/timestamp.js';
+import type { JobFilter, PageRequest } from '../job-repository.js';
+import { JOB_STATUSES, type JobStatus } from '../job.js';
+import { UUID } from './job-id.js';
+
+const NAME = /^[a-z][a-z0-9_]{0,62}$/;
+const NOT_A_NAME = 'must be a snake_case name';
+const NOT_A_DATE = 'must be a date (2026-01-31) or an RFC 3339 timestamp, where + is written %2B';
+
+export class ListJobsDto {
+  @ApiPropertyOptional({ type: [String], description: 'May repeat.' })
+  @Optional()
+  @Text(NAME, NOT_A_NAME, { each: true })
+  type?: string[];
+
+  @ApiPropertyOptional({ enum: JOB_STATUSES, isArray: true, description: 'May repeat.' })
+  @Optional()
+  @OneOf(JOB_STATUSES, { each: true })
+  status?: JobStatus[];
+
+  @ApiPropertyOptional()
+  @Optional()
+  @Text(NAME, NOT_A_NAME)
+  queue?: string;
+
+  @ApiPropertyOptional({ description: 'Created at or after this date (UTC) or RFC 3339 timestamp.' })
+  @Optional()
+  @Parsed(parseDateOrTimestamp, NOT_A_DATE)
+  createdFrom?: string;
+
+  @ApiPropertyOptional({ description: 'Created before this date (UTC) or RFC 3339 timestamp.' })
+  @Optional()
+  @Parsed(parseDateOrTimestamp, NOT_A_DATE)
+  createdTo?: string;
+
+  @ApiPropertyOptional({ type: 'integer', minimum: 1, maximum: 200, default: 50 })
+  @Optional()
+  @DigitsIn(1, 200)
+  limit?: string;
+
+  @ApiPropertyOptional({ description: '`nextCursor` of the page before.' })
+  @Optional()
+  @Parsed(jobIdIn, 'is not a cursor of this list')
+  cursor?: string;
+}
+
+export function filterOf({ type, status, queue, createdFrom, createdTo }: ListJobsDto): JobFilter {
+  return {
+    types: type,
+    statuses: status,
+    queue,
+    createdFrom: createdFrom === undefined ? undefined : parseDateOrTimestamp(createdFrom),
+    createdTo: createdTo === undefined ? undefined : parseDateOrTimestamp(createdTo),
+  };
+}
+
+export function pageOf({ limit = '50', cursor }: ListJobsDto): PageRequest {
+  return { limit: Number(limit), before: cursor === undefined ? undefined : jobIdIn(cursor) };
+}
+
+export function cursorAfter(jobId: string): string {
+  return encodeCursor('jobs', jobId);
+}
+
+function jobIdIn(cursor: string): string | undefined {
+  const id = decodeCursor('jobs', cursor);
+  return id !== undefined && UUID.test(id) ? id : undefined;
+}

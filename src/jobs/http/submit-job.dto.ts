@@ -1,0 +1,127 @@
+import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
+import { IntegerIn, NotBeside, OneOf, Parsed, Present, Text } from '../../http/constraints.js';
+import { Nested, NestedList, Optional } from '../../http/dto-reader.js';
+import { parseTimestamp } from '../../http/timestamp.js';
+import { MAX_BULK } from '../limits.js';
+import type { SubmitJobInput } from '../use-cases/submit-job.use-case.js';
+
+const TEN_YEARS = 10 * 365 * 86_400_000;
+const ONE_DAY = 86_400_000;
+
+export class BackoffDto {
+  @ApiProperty({ enum: ['fixed', 'exponential'] })
+  @OneOf(['fixed', 'exponential'])
+  kind!: 'fixed' | 'exponential';
+
+  @ApiProperty({ type: 'integer', minimum: 0, maximum: ONE_DAY, description: 'ms before the first retry.' })
+  @IntegerIn(0, ONE_DAY)
+  delay!: number;
+
+  @ApiPropertyOptional({
+    type: 'integer',
+    minimum: 0,
+    maximum: TEN_YEARS,
+    description: 'Longest wait, in ms.',
+  })
+  @Optional()
+  @IntegerIn(0, TEN_YEARS)
+  cap?: number;
+}
+
+export class SubmitOptionsDto {
+  @ApiPropertyOptional({
+    type: 'integer',
+    minimum: 0,
+    maximum: TEN_YEARS,
+    description: 'ms from now before it may start. Not together with `runAt`.',
+  })
+  @Optional()
+  @IntegerIn(0, TEN_YEARS)
+  delay?: number;
+
+  @ApiPropertyOptional({ type: 'string', format: 'date-time', description: 'When it may start (RFC 3339).' })
+  @Optional()
+  @NotBeside('delay')
+  @Parsed(parseRunAt, 'must be an RFC 3339 timestamp with an offset, at most ten years ahead')
+  runAt?: string;
+
+  @ApiPropertyOptional({
+    type: 'integer',
+    minimum: 0,
+    maximum: 1000,
+    description: '0 runs first; 100 is usual.',
+  })
+  @Optional()
+  @IntegerIn(0, 1000)
+  priority?: number;
+
+  @ApiPropertyOptional({
+    type: 'integer',
+    minimum: 1,
+    maximum: 100,
+    description: 'Attempts before it fails.',
+  })
+  @Optional()
+  @IntegerIn(1, 100)
+  attempts?: number;
+
+  @ApiPropertyOptional({ type: () => BackoffDto, description: 'How long to wait before a retry.' })
+  @Optional()
+  @Nested(BackoffDto)
+  backoff?: BackoffDto;
+
+  @ApiPropertyOptional({
+    type: 'integer',
+    minimum: 1,
+    maximum: ONE_DAY,
+    description: 'ms an attempt may take.',
+  })
+  @Optional()
+  @IntegerIn(1, ONE_DAY)
+  timeout?: number;
+}
+
+/** The envelope of a job. `data` belongs to the type, whose schema judges it. */
+export class SubmitJobDto {
+  @ApiProperty({ example: 'send_email', description: 'A name from GET /job-types.' })
+  @Text(/^.{1,100}$/s, 'must be the name of a job type')
+  type!: string;
+
+  @ApiProperty({
+    type: 'object',
+    additionalProperties: true,
+    description: "Valid against the type's JSON Schema.",
+  })
+  @Present()
+  data!: unknown;
+
+  @ApiPropertyOptional({
+    type: () => SubmitOptionsDto,
+    description: "What is left out follows the type's defaults.",
+  })
+  @Optional()
+  @Nested(SubmitOptionsDto)
+  options?: SubmitOptionsDto;
+}
+
+export class SubmitJobsDto {
+  @ApiProperty({ type: () => [SubmitJobDto], minItems: 1, maxItems: MAX_BULK })
+  @NestedList(SubmitJobDto, MAX_BULK)
+  jobs!: SubmitJobDto[];
+}
+
+/** What the use case takes, but for the tenant. */
+export function submissionOf({ type, data, options }: SubmitJobDto): Omit<SubmitJobInput, 'tenant'> {
+  if (!options) return { type, data };
+  const { runAt, ...others } = options;
+  return {
+    type,
+    data,
+    options: { ...others, runAt: runAt === undefined ? undefined : parseTimestamp(runAt) },
+  };
+}
+
+function parseRunAt(text: string): Date | undefined {
+  const runAt = parseTimestamp(text);
+  return runAt && runAt.getTime() <= Date.now() + TEN_YEARS ? runAt : undefined;
+}

@@ -1,0 +1,180 @@
+import type { Delivery, Lane } from './job-queue.js';
+import type {
+  Backoff,
+  Job,
+  JobAttempt,
+  JobDraft,
+  JobError,
+  JobLogLine,
+  JobProgress,
+  JobStatus,
+  Json,
+} from './job.js';
+
+export interface JobFilter {
+  types?: string[];
+  statuses?: JobStatus[];
+  queue?: string;
+  createdFrom?: Date;
+  /** Exclusive. */
+  createdTo?: Date;
+}
+
+/** Keyset page: `before` is the id of the last job seen. Newest first. */
+export interface PageRequest {
+  limit: number;
+  before?: string;
+}
+
+/** What a worker asks for. The caller makes the token, so that the question can be repeated safely. */
+export interface ClaimRequest extends Delivery {
+  token: string;
+  workerId: string;
+}
+
+/** The right to run one attempt, and all that is needed for it. */
+export interface Claim extends Delivery {
+  token: string;
+  tenant: string;
+  type: string;
+  queue: string;
+  data: Json;
+  run: number;
+  /** Number of this attempt within its run, 1-based. */
+  attempt: number;
+  attempts: number;
+  backoff: Backoff;
+  timeout: number;
+  /** Processes that have died with this job in hand. Above 0 it must run alone. */
+  crashes: number;
+}
+
+/** A claim as far as its fence needs it. */
+export type HeldClaim = Pick<Claim, 'jobId' | 'token'>;
+
+/**
+ * claimed: run it.
+ * gone: terminal, another's token, or an old delivery; acknowledge and forget.
+ * held: not now (queue paused, not due yet); the record has taken the delivery back, acknowledge.
+ */
+export type ClaimAnswer = { kind: 'claimed'; claim: Claim } | { kind: 'gone' } | { kind: 'held' };
+
+/** How an attempt ended, borne by its token. `retryIn` (ms) makes a failure a back-off. */
+export type Settlement = { jobId: string; token: string } & (
+  { outcome: 'completed'; result: Json } | { outcome: 'failed'; error: JobError; retryIn?: number }
+);
+
+/** A row that waits to be pushed. `data` is absent where it is too large to show. */
+export interface DueDelivery extends Delivery, Lane {
+  type: string;
+  priority: number;
+  data?: Json;
+}
+
+export interface Reaped {
+  jobId: string;
+  workerId: string;
+  crashes: number;
+  /** The job killed its process once too often, alone, and was failed with code CRASHED. */
+  quarantined: boolean;
+}
+
+/** What one attempt reports while it runs. */
+export interface AttemptReport {
+  jobId: string;
+  token: string;
+  run: number;
+  attempt: number;
+  progress?: JobProgress;
+  lines: { at: Date; line: string }[];
+}
+
+/**
+ * The record of every job: what it says is what is true.
+ * Calls throw RecordUnavailable when the database does not answer.
+ */
+export abstract class JobRepository {
+  // ── for clients ──
+  /** Commits all drafts or none; the jobs come back in the drafts' order. Durable once answered. */
+  abstract insert(drafts: readonly JobDraft[]): Promise<Job[]>;
+
+  abstract find(tenant: string, id: string): Promise<Job | undefined>;
+
+  /** Oldest first. */
+  abstract attempts(tenant: string, id: string): Promise<JobAttempt[]>;
+
+  /** Oldest first, after `afterSeq`. */
+  abstract logs(tenant: string, id: string, page: { afterSeq: number; limit: number }): Promise<JobLogLine[]>;
+
+  abstract list(tenant: string, filter: JobFilter, page: PageRequest): Promise<Job[]>;
+
+  /**
+   * A new run of a job that failed or was cancelled, with a fresh budget; the old attempts stay.
+   * @returns undefined where there is no such job
+   * @throws IllegalTransition
+   */
+  abstract retry(tenant: string, id: string): Promise<Job | undefined>;
+
+  // ── for workers ──
+  /** Idempotent by token. */
+  abstract claim(request: ClaimRequest): Promise<ClaimAnswer>;
+
+  /** Idempotent by token. False: the token is not current, and nothing was written. */
+  abstract settle(settlement: Settlement): Promise<boolean>;
+
+  /** Hands a claim back, to start again no sooner than in `delay` ms: no attempt is burned, no crash counted. */
+  abstract release(claim: HeldClaim, reason: string, delay?: number): Promise<boolean>;
+
+  /** The same for all that a worker still holds; returns how many. */
+  abstract releaseAll(workerId: string, reason: string): Promise<number>;
+
+  /** Marks a suspect as running with nothing else in its process: only now a crash counts towards quarantine. */
+  abstract markAlone(claim: HeldClaim): Promise<boolean>;
+
+  /** Progress and log lines, fenced. False: the token is not current, and nothing was written. */
+  abstract report(report: AttemptReport): Promise<boolean>;
+
+  /** Claims that the record ascribes to a worker and that are older than `olderThan` ms. */
+  abstract held(workerId: string, olderThan: number): Promise<HeldClaim[]>;
+
+  // ── for the relay ──
+  /**
+   * Committed, due by the database's clock, not yet pushed, queue not paused: by priority, due time, id.
+   * What was committed a moment ago is left to the process that committed it.
+   */
+  abstract due(lane: Lane, limit: number): Promise<DueDelivery[]>;
+
+  /** Marks rows as pushed where delivery is still current and nobody has claimed: a late mark changes nothing. */
+  abstract markPushed(deliveries: readonly Delivery[]): Promise<void>;
+
+  /** Whether rows wait that a submitting process should not overtake. */
+  abstract hasBacklog(lane: Lane): Promise<boolean>;
+
+  /** Takes or renews the lease on these shards' backlogs; returns those that this holder has for `lease` ms. */
+  abstract leaseShards(holder: string, shards: readonly number[], lease: number): Promise<number[]>;
+
+  /** Gives the leases back, so that another process need not wait for their end. */
+  abstract returnShards(holder: string): Promise<void>;
+
+  // ── for the reconciler ──
+  /** Pushed more than `olderThan` ms ago and not claimed, by job id after `after`. */
+  abstract unclaimed(
+    lane: Lane,
+    page: { olderThan: number; after?: string; limit: number },
+  ): Promise<DueDelivery[]>;
+
+  /** Takes back deliveries that the queue has lost: still current and unclaimed ones get the next delivery. */
+  abstract redeliver(deliveries: readonly Delivery[]): Promise<number>;
+
+  // ── for liveness ──
+  /**
+   * Takes back what workers hold whose heartbeat is older than `lease` ms, and deletes their rows.
+   * A job that crashed its process `crashLimit` times while it ran alone is failed with code CRASHED.
+   */
+  abstract reap(lease: number, crashLimit: number): Promise<Reaped[]>;
+
+  // ── for control ──
+  abstract pause(queue: string): Promise<void>;
+
+  abstract resume(queue: string): Promise<void>;
+}

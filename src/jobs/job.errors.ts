@@ -1,0 +1,82 @@
+/** A refusal that the domain can name. The HTTP status for each code stands in the problem filter alone. */
+export abstract class DomainError extends Error {
+  abstract readonly code: string;
+
+  constructor(message: string) {
+    super(message);
+    this.name = new.target.name;
+  }
+}
+
+/** Where a value breaks a rule: `path` is dotted from the request's root (`data.to`, `jobs.3.options.delay`). */
+export interface Violation {
+  path: string;
+  message: string;
+}
+
+/** Input that breaks its schema or cannot be kept as it is. */
+export class ValidationFailed extends DomainError {
+  readonly code = 'VALIDATION_FAILED';
+
+  constructor(readonly errors: Violation[]) {
+    super(errors.map(({ path, message }) => (path ? `${path}: ${message}` : message)).join('; '));
+  }
+
+  /** The same violations, seen from further out. */
+  under(prefix: string): ValidationFailed {
+    return new ValidationFailed(
+      this.errors.map(({ path, message }) => ({ path: path ? `${prefix}.${path}` : prefix, message })),
+    );
+  }
+}
+
+export class JobNotFound extends DomainError {
+  readonly code = 'JOB_NOT_FOUND';
+
+  constructor(readonly jobId: string) {
+    super(`No job has the id ${jobId}.`);
+  }
+}
+
+export class JobTypeNotFound extends DomainError {
+  readonly code = 'JOB_TYPE_NOT_FOUND';
+
+  constructor(type: string) {
+    super(`No job type is named "${type}".`);
+  }
+}
+
+export class IllegalTransition extends DomainError {
+  readonly code = 'ILLEGAL_TRANSITION';
+
+  constructor(
+    readonly jobId: string,
+    move: string,
+    readonly status: string,
+    readonly legalFrom: readonly string[],
+  ) {
+    super(`Job ${jobId} is ${status}; ${move} needs it to be ${legalFrom.join(' or ')}.`);
+  }
+}
+
+/** PostgreSQL did not answer, so nothing was promised. */
+export class RecordUnavailable extends DomainError {
+  readonly code = 'RECORD_UNAVAILABLE';
+
+  constructor(cause?: unknown) {
+    super('The record cannot be written or read at the moment. Nothing was accepted; try again.');
+    this.cause = cause;
+  }
+}
+
+/** A failure that no further attempt can mend. Thrown by a job type, it ends the job at once. */
+export class PermanentFailure extends Error {
+  constructor(
+    message: string,
+    readonly code = 'PERMANENT_FAILURE',
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+    this.name = 'PermanentFailure';
+  }
+}

@@ -1,0 +1,21 @@
+import { Module } from '@nestjs/common';
+import { OutboxRelay } from './delivery/outbox-relay.js';
+import { Reconciler } from './delivery/reconciler.js';
+import { ShardLeases } from './delivery/shard-leases.js';
+import { GetJobLogsUseCase } from './use-cases/get-job-logs.use-case.js';
+import { GetJobStatusUseCase } from './use-cases/get-job-status.use-case.js';
+import { ListJobsUseCase } from './use-cases/list-jobs.use-case.js';
+import { RetryJobUseCase } from './use-cases/retry-job.use-case.js';
+import { SubmitJobUseCase } from './use-cases/submit-job.use-case.js';
+
+const useCases = [SubmitJobUseCase, GetJobStatusUseCase, GetJobLogsUseCase, ListJobsUseCase, RetryJobUseCase];
+
+/**
+ * What other modules ask of jobs, and the way of committed work to the queue. The ports (JobRepository, JobQueue), the
+ * catalogue of job types and the lanes are global, provided by the process's own module.
+ */
+@Module({
+  providers: [...useCases, ShardLeases, OutboxRelay, Reconciler],
+  exports: useCases,
+})
+export class JobsModule {}

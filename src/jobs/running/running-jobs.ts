@@ -1,0 +1,104 @@
+import { Injectable } from '@nestjs/common';
+import type { Claim, HeldClaim } from '../job-repository.js';
+
+export type AbortCause = 'timeout' | 'shutdown' | 'lease lost';
+
+/** Why an attempt was told to stop, as its signal's reason. */
+export class AttemptAborted extends Error {
+  constructor(readonly why: AbortCause) {
+    super(`The attempt was stopped: ${why}`);
+    this.name = 'AttemptAborted';
+  }
+}
+
+/** One attempt under way in this process. */
+export class RunningJob {
+  readonly #controller = new AbortController();
+  #abandon: () => void = () => undefined;
+
+  /** Resolves when the process will not wait for the handler any longer. */
+  readonly abandoned = new Promise<'abandoned'>((resolve) => (this.#abandon = () => resolve('abandoned')));
+
+  constructor(readonly claim: Claim) {}
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  abort(cause: AbortCause): void {
+    this.#controller.abort(new AttemptAborted(cause));
+  }
+
+  abandon(): void {
+    this.#abandon();
+  }
+
+  wasStoppedBy(cause: AbortCause): boolean {
+    const reason: unknown = this.signal.reason;
+    return reason instanceof AttemptAborted && reason.why === cause;
+  }
+}
+
+/** The attempts of this process, and the deliveries on their way to one. */
+@Injectable()
+export class RunningJobs {
+  readonly #running = new Map<string, RunningJob>();
+  readonly #idle: (() => void)[] = [];
+  #deliveries = 0;
+  #closing = false;
+
+  /** No further claims are to be made. */
+  get closing(): boolean {
+    return this.#closing;
+  }
+
+  get size(): number {
+    return this.#running.size;
+  }
+
+  /** Counts a delivery from its arrival to the end of its settlement. */
+  async during<T>(delivery: () => Promise<T>): Promise<T> {
+    this.#deliveries++;
+    try {
+      return await delivery();
+    } finally {
+      if (--this.#deliveries === 0) for (const tell of this.#idle.splice(0)) tell();
+    }
+  }
+
+  start(claim: Claim): RunningJob {
+    const running = new RunningJob(claim);
+    this.#running.set(claim.token, running);
+    if (this.#closing) running.abort('shutdown');
+    return running;
+  }
+
+  end({ claim }: RunningJob): void {
+    this.#running.delete(claim.token);
+  }
+
+  holds({ token }: HeldClaim): boolean {
+    return this.#running.has(token);
+  }
+
+  abortAll(cause: AbortCause): void {
+    for (const running of this.#running.values()) running.abort(cause);
+  }
+
+  /** Stops claiming, asks every attempt to stop, gives them `grace` ms, then waits for none. */
+  async close(grace: number): Promise<void> {
+    this.#closing = true;
+    this.abortAll('shutdown');
+    await this.idleWithin(grace);
+    for (const running of this.#running.values()) running.abandon();
+    await this.idleWithin(1_000);
+  }
+
+  private async idleWithin(time: number): Promise<void> {
+    if (this.#deliveries === 0) return;
+    const idle = new Promise<void>((resolve) => this.#idle.push(resolve));
+    let timer: NodeJS.Timeout | undefined;
+    await Promise.race([idle, new Promise((resolve) => (timer = setTimeout(resolve, time)))]);
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,222 @@
+import { Injectable, Logger } from '@nestjs/common';
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { backoffDelay } from '../../job-types/backoff.js';
+import { JobHandlers } from '../../job-types/job-handlers.js';
+import { JobTypeRegistry } from '../../job-types/job-type-registry.js';
+import type { JobHandlerClass } from '../../job-types/job-type.js';
+import { RecordUnavailable } from '../job.errors.js';
+import type { Delivery } from '../job-queue.js';
+import { JobRepository, type Claim, type ClaimRequest, type Settlement } from '../job-repository.js';
+import type { JobError, Json } from '../job.js';
+import { AttemptJournal, type AttemptWatch } from '../running/attempt-journal.js';
+import {
+  outcomeOfError,
+  outcomeOfResult,
+  outcomeOfTimeout,
+  type AttemptOutcome,
+} from '../running/attempt-outcome.js';
+import { RunningJobs, type RunningJob } from '../running/running-jobs.js';
+import { Solitude } from '../running/solitude.js';
+import { WorkerIdentity } from '../worker-identity.js';
+
+export interface RunJobInput extends Delivery {
+  watch?: AttemptWatch;
+}
+
+/**
+ * completed, failed: on record; `retryIn` (ms) tells that a back-off follows.
+ * gone: another worker has the job, or it is over. held: not now. released: handed back, unburned.
+ * refused: the token was not current any more, and nothing was written.
+ */
+export type RunJobOutcome =
+  | { kind: 'completed'; type: string; result: Json }
+  | { kind: 'failed'; type: string; error: JobError; retryIn?: number }
+  | { kind: 'gone' | 'held' | 'released' | 'refused' };
+
+/** A job of a type that nobody here knows is offered again after so long (ms). */
+const UNKNOWN_TYPE_DELAY = 5_000;
+
+/** With so many crashes behind it a job runs alone. The first may well be a neighbour's, or the machine's. */
+const SUSPECT_AFTER = 2;
+
+const LONGEST_PAUSE = 2_000;
+
+/** One delivery, start to end. The claim may be refused: then another worker has the job, and this one has nothing to do. */
+@Injectable()
+export class RunJobUseCase {
+  readonly #logger = new Logger('Job');
+
+  constructor(
+    private readonly jobs: JobRepository,
+    private readonly types: JobTypeRegistry,
+    private readonly handlers: JobHandlers,
+    private readonly running: RunningJobs,
+    private readonly solitude: Solitude,
+    private readonly worker: WorkerIdentity,
+  ) {}
+
+  execute(input: RunJobInput): Promise<RunJobOutcome> {
+    return this.running.during(async () => {
+      const request = { ...input, token: randomUUID(), workerId: this.worker.id };
+      const answer = await this.untilAnswered(() => this.jobs.claim(request));
+      if (answer?.kind !== 'claimed') return { kind: answer?.kind ?? 'released' };
+
+      const running = this.running.start(answer.claim);
+      try {
+        return await this.run(running, request, input.watch);
+      } finally {
+        this.running.end(running);
+      }
+    });
+  }
+
+  private async run(
+    running: RunningJob,
+    request: ClaimRequest,
+    watch?: AttemptWatch,
+  ): Promise<RunJobOutcome> {
+    const { claim } = running;
+    const handler = this.handlers.find(claim.type);
+    if (!handler) return this.release(claim, 'job type unknown to this worker', UNKNOWN_TYPE_DELAY);
+
+    const suspect = claim.crashes >= SUSPECT_AFTER;
+    const leave = await this.solitude.enter(suspect);
+    const journal = new AttemptJournal(claim, this.jobs, watch);
+    try {
+      if (suspect) await this.untilAnswered(() => this.jobs.markAlone(claim));
+      if (running.wasStoppedBy('shutdown')) return await this.release(claim, 'shutdown');
+
+      const started = performance.now();
+      const outcome = await this.attempt(running, handler, journal);
+      await journal.close();
+      if (outcome === 'abandoned' || (outcome.kind === 'failed' && running.wasStoppedBy('shutdown'))) {
+        return await this.release(claim, 'shutdown');
+      }
+      return await this.settle(running, request, outcome, performance.now() - started);
+    } finally {
+      await journal.close();
+      leave();
+    }
+  }
+
+  /** Races the handler against its timeout, and at shutdown against the process's patience. */
+  private async attempt(
+    running: RunningJob,
+    handler: InstanceType<JobHandlerClass>,
+    journal: AttemptJournal,
+  ): Promise<AttemptOutcome | 'abandoned'> {
+    const { claim } = running;
+    let timer: NodeJS.Timeout | undefined;
+    const overrun = new Promise<AttemptOutcome>((resolve) => {
+      timer = setTimeout(() => {
+        running.abort('timeout');
+        resolve(outcomeOfTimeout(claim.timeout));
+      }, claim.timeout);
+    });
+    try {
+      return await Promise.race([this.handle(running, handler, journal), overrun, running.abandoned]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  private async handle(
+    { claim, signal }: RunningJob,
+    handler: InstanceType<JobHandlerClass>,
+    journal: AttemptJournal,
+  ): Promise<AttemptOutcome> {
+    const { jobId, tenant, run, attempt, attempts } = claim;
+    try {
+      const data = this.types.get(claim.type).parse(claim.data);
+      const result = await handler.run(data, {
+        jobId,
+        tenant,
+        run,
+        attempt,
+        attempts,
+        signal,
+        progress: (percent, step) => journal.progress(percent, step),
+        log: (line) => journal.log(line),
+      });
+      return journal.breach ? outcomeOfError(journal.breach) : outcomeOfResult(result);
+    } catch (error) {
+      return outcomeOfError(journal.breach ?? error);
+    }
+  }
+
+  /**
+   * Repeated until the record answers. After a refusal the job is claimed again with the same token: it is granted where
+   * a crash of PostgreSQL took the claim back, and only there.
+   */
+  private async settle(
+    running: RunningJob,
+    request: ClaimRequest,
+    outcome: AttemptOutcome,
+    duration: number,
+  ): Promise<RunJobOutcome> {
+    const { claim } = running;
+    const settlement = settlementOf(claim, outcome);
+    const settled = (await this.untilAnswered(() => this.jobs.settle(settlement))) ?? false;
+    if (settled || (await this.settleAgain(request, settlement))) {
+      return this.settled(claim, settlement, duration);
+    }
+    this.#logger.warn('refused', { ...factsOf(claim), reason: 'the token is not current any more' });
+    return { kind: 'refused' };
+  }
+
+  private async settleAgain(request: ClaimRequest, settlement: Settlement): Promise<boolean> {
+    const again = await this.untilAnswered(() => this.jobs.claim(request));
+    if (again?.kind !== 'claimed') return false;
+    return (await this.untilAnswered(() => this.jobs.settle(settlement))) === true;
+  }
+
+  private settled(claim: Claim, settlement: Settlement, duration: number): RunJobOutcome {
+    const facts = { ...factsOf(claim), durationMs: Math.round(duration) };
+    if (settlement.outcome === 'completed') {
+      this.#logger.log('completed', facts);
+      return { kind: 'completed', type: claim.type, result: settlement.result };
+    }
+
+    const { error, retryIn } = settlement;
+    this.#logger.warn(retryIn === undefined ? 'failed' : 'retrying', {
+      ...facts,
+      code: error.code,
+      retryInMs: retryIn,
+    });
+    return { kind: 'failed', type: claim.type, error, retryIn };
+  }
+
+  private async release(claim: Claim, reason: string, delay?: number): Promise<RunJobOutcome> {
+    await this.untilAnswered(() => this.jobs.release(claim, reason, delay));
+    this.#logger.log('released', { ...factsOf(claim), reason });
+    return { kind: 'released' };
+  }
+
+  /** @returns undefined only when the process is closing and cannot wait any longer: the reaper then takes over */
+  private async untilAnswered<T>(call: () => Promise<T>): Promise<T | undefined> {
+    for (let pause = 50; ; pause = Math.min(pause * 2, LONGEST_PAUSE)) {
+      try {
+        return await call();
+      } catch (error) {
+        if (!(error instanceof RecordUnavailable)) throw error;
+        if (this.running.closing) return undefined;
+        await sleep(pause);
+      }
+    }
+  }
+}
+
+/** A failure is tried again while the run has attempts left, unless it is permanent. */
+function settlementOf(claim: Claim, outcome: AttemptOutcome): Settlement {
+  const { jobId, token, attempt, attempts, backoff } = claim;
+  if (outcome.kind === 'completed') return { jobId, token, outcome: 'completed', result: outcome.result };
+
+  const { error, permanent } = outcome;
+  if (permanent || attempt >= attempts) return { jobId, token, outcome: 'failed', error };
+  return { jobId, token, outcome: 'failed', error, retryIn: backoffDelay(backoff, attempt) };
+}
+
+function factsOf({ jobId, type, attempt }: Claim): { jobId: string; type: string; attempt: number } {
+  return { jobId, type, attempt };
+}

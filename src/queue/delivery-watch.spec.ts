@@ -1,0 +1,51 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { DeliveryWatch } from './delivery-watch.js';
+
+describe('DeliveryWatch', () => {
+  function setup(write: () => Promise<void> = () => sleep(5)) {
+    const written: unknown[] = [];
+    let open = 0;
+    const record = async (what: unknown) => {
+      expect(++open).toBe(1);
+      await write().finally(() => open--);
+      written.push(what);
+    };
+    const watch = new DeliveryWatch({
+      id: 'a_1',
+      updateProgress: record,
+      log: (line) => record(line).then(() => 1),
+    });
+    return { watch, written };
+  }
+
+  it('writes one after another, and only the latest progress', async () => {
+    const { watch, written } = setup();
+
+    watch.log(['one', 'two']);
+    watch.progress({ percent: 10 });
+    watch.progress({ percent: 20, step: 'half' });
+    watch.log(['three']);
+    await watch.close();
+
+    expect(written).toEqual(['one', { percent: 20, step: 'half' }, 'two', 'three']);
+  });
+
+  it('swallows what the queue refuses', async () => {
+    const { watch, written } = setup(() => Promise.reject(new Error('gone')));
+
+    watch.log(['one', 'two']);
+
+    await expect(watch.close()).resolves.toBeUndefined();
+    expect(written).toEqual([]);
+  });
+
+  it('gives up after a second when the queue hangs', async () => {
+    const { watch } = setup(() => new Promise(() => undefined));
+    const start = performance.now();
+
+    watch.progress({ percent: 1 });
+    await watch.close();
+
+    expect(performance.now() - start).toBeLessThan(1_500);
+  });
+});

@@ -1,0 +1,75 @@
+import { Injectable, Logger } from '@nestjs/common';
+import { OnWorkerEvent, WorkerHost } from '@nestjs/bullmq';
+import { type Job, WaitingError } from 'bullmq';
+import { displayCopy } from '../job-types/display-copy.js';
+import type { JobError, Json } from '../jobs/job.js';
+import { type RunJobOutcome, RunJobUseCase } from '../jobs/use-cases/run-job.use-case.js';
+import { parseDeliveryId } from './delivery-id.js';
+import { DeliveryWatch } from './delivery-watch.js';
+import { QueueConnection } from './queue-connection.js';
+
+/** Takes one lane's deliveries from BullMQ to the use case, and its answer back. A class a lane extends it. */
+@Injectable()
+export class JobsProcessor extends WorkerHost {
+  private readonly logger = new Logger('Queue');
+  private inHand = 0;
+
+  constructor(
+    private readonly runJob: RunJobUseCase,
+    private readonly connection: QueueConnection,
+  ) {
+    super();
+  }
+
+  /** Deliveries that are being run. */
+  get running(): number {
+    return this.inHand;
+  }
+
+  /** @returns what Bull Board shows as the delivery's result */
+  async process(job: Job, token?: string): Promise<Json> {
+    const delivery = parseDeliveryId(job.id);
+    if (!delivery) throw new Error(`"${job.id}" is no delivery of this platform`);
+    if (this.worker.isPaused()) return handBack(job, token);
+
+    const watch = new DeliveryWatch(job);
+    this.inHand++;
+    try {
+      return shown(await this.runJob.execute({ ...delivery, watch }));
+    } finally {
+      await watch.close();
+      this.inHand--;
+    }
+  }
+
+  /** BullMQ retries on its own, and the record notices what it loses. */
+  @OnWorkerEvent('error')
+  onError(error: Error): void {
+    if (isAboutOneDelivery(error)) this.logger.warn(`A delivery was not acknowledged: ${error.message}`);
+    else this.connection.outages.failed(error);
+  }
+}
+
+/** What was fetched while the worker was told to stop goes to another one at once. */
+async function handBack(job: Job, token: string | undefined): Promise<never> {
+  await job.moveToWait(token);
+  throw new WaitingError();
+}
+
+/** A failed attempt is a failed delivery, so that Bull Board shows each attempt with its outcome. */
+function shown(outcome: RunJobOutcome): Json {
+  if (outcome.kind === 'failed') throw asError(outcome.error);
+  return outcome.kind === 'completed' ? displayCopy(outcome.result) : { outcome: outcome.kind };
+}
+
+function asError({ code, message, stack }: JobError): Error {
+  const error = new Error(message);
+  error.name = code;
+  error.stack = stack ?? `${code}: ${message}`;
+  return error;
+}
+
+/** BullMQ numbers what its scripts refuse: a lock that was lost, a job that is gone. */
+function isAboutOneDelivery(error: Error): boolean {
+  return 'code' in error && typeof error.code === 'number' && error.code < 0;
+}

@@ -1,0 +1,129 @@
+import {
+  assertSchemaCompatibility,
+  type ConnectionOptions,
+  createPostgresBackend,
+  LATEST_SCHEMA_VERSION,
+  runMigrations,
+  SchemaMigrationRequiredError,
+  setDefaultBackendFactory,
+} from 'bullmq';
+import pg from 'pg';
+import type { AppConfig } from '../config/app-config.js';
+import type { QueueMark } from '../jobs/job-queue.js';
+import { lanesOf } from './lanes.js';
+import { QueueConnection } from './queue-connection.js';
+import { within } from './within.js';
+
+/** For queries; each worker keeps one more for LISTEN. */
+const QUERY_CONNECTIONS = 4;
+
+/** The record's own database: the mark cannot be lost alone, so it is never missing and never too low. */
+const LASTING_MARK: QueueMark = { epoch: Infinity, server: 'postgres' };
+
+/**
+ * Brings BullMQ's schema in PostgreSQL up to date. Idempotent, one transaction under BullMQ's own lock.
+ * @param client one session, not a pool
+ */
+export async function migratePostgresBackend(client: pg.ClientBase): Promise<void> {
+  await runMigrations(client);
+}
+
+/**
+ * Connections to PostgreSQL that the queue takes at most in a process; none where Redis is the queue.
+ * @param queues those that a worker in the process serves
+ */
+export function queueConnectionCount({ queue }: AppConfig, queues: readonly string[]): number {
+  return queue.backend === 'postgres' ? QUERY_CONNECTIONS + lanesOf(queues, queue.shards).length : 0;
+}
+
+/** BullMQ's PostgreSQL backend, on a pool that all queues and workers of the process share. */
+export class PostgresConnection extends QueueConnection {
+  private readonly clients = new Set<pg.PoolClient>();
+
+  private constructor(private readonly pool: pg.Pool) {
+    super();
+    pool.setMaxListeners(0); // every lane listens
+    pool.on('error', (error) => this.outages.failed(error));
+    pool.on('connect', (client) => this.clients.add(client));
+    pool.on('remove', (client) => this.clients.delete(client));
+  }
+
+  /** @throws Error where BullMQ's schema is missing or older than this code: the boot must not go on */
+  static async open(databaseUrl: string): Promise<PostgresConnection> {
+    const connection = new PostgresConnection(
+      new pg.Pool({
+        connectionString: databaseUrl,
+        options: '-c search_path=bullmq,public',
+        application_name: 'jobs-queue',
+        max: QUERY_CONNECTIONS,
+        connectionTimeoutMillis: 2_000,
+        query_timeout: 15_000,
+        keepAlive: true,
+        allowExitOnIdle: true,
+      }),
+    );
+    connection.selectBackend();
+    try {
+      await connection.assertMigrated();
+      return connection;
+    } catch (error) {
+      await connection.onApplicationShutdown();
+      throw error;
+    }
+  }
+
+  /** BullMQ types its connection for Redis alone, though its PostgreSQL backend takes a pool. */
+  get producer(): ConnectionOptions {
+    return this.pool as unknown as ConnectionOptions;
+  }
+
+  selectBackend(): void {
+    setDefaultBackendFactory(createPostgresBackend);
+  }
+
+  connect(): void {
+    // the pool connects when it is asked something
+  }
+
+  reasonFor(error: unknown): unknown {
+    return error;
+  }
+
+  makeRoom(workers: number): void {
+    this.pool.options.max += workers;
+  }
+
+  async ping(): Promise<void> {
+    await this.pool.query('SELECT 1');
+  }
+
+  readMark(): Promise<QueueMark> {
+    return Promise.resolve(LASTING_MARK);
+  }
+
+  async writeMark(): Promise<void> {
+    // nothing to write: see LASTING_MARK
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await within(2_000, this.pool.end()).catch(() => undefined);
+    for (const client of this.clients) letGo(client);
+  }
+
+  private async assertMigrated(): Promise<void> {
+    const version = await assertSchemaCompatibility(this.pool).catch((error: unknown) => {
+      if (error instanceof SchemaMigrationRequiredError) return 0;
+      throw error;
+    });
+    if (version < LATEST_SCHEMA_VERSION) {
+      throw new Error(
+        `The queue's tables in PostgreSQL are at version ${version} of ${LATEST_SCHEMA_VERSION}: run the migrations first`,
+      );
+    }
+  }
+}
+
+/** A server that hangs never closes its side, and its socket would keep the process alive. */
+function letGo(client: pg.PoolClient): void {
+  (client as pg.PoolClient & { unref(): void }).unref();
+}

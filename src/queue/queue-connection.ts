@@ -1,0 +1,32 @@
+import type { OnApplicationShutdown } from '@nestjs/common';
+import type { ConnectionOptions } from 'bullmq';
+import type { Lane, QueueMark } from '../jobs/job-queue.js';
+import { OutageLog } from './outage-log.js';
+
+/** What all lanes of a process share: the connection for pushing and looking, and what the backends do differently. */
+export abstract class QueueConnection implements OnApplicationShutdown {
+  readonly outages = new OutageLog();
+
+  /** What BullMQ's queues are given. */
+  abstract readonly producer: ConnectionOptions;
+
+  /** BullMQ keeps its backend process-wide: said again before anything of BullMQ's is made. */
+  abstract selectBackend(): void;
+
+  /** Called once the queues are made and their errors are listened to. Does not wait for the server. */
+  abstract connect(): void;
+
+  /** What a person should read as the cause of a failed call. */
+  abstract reasonFor(error: unknown): unknown;
+
+  /** Each worker may need a connection of its own. */
+  abstract makeRoom(workers: number): void;
+
+  abstract ping(): Promise<void>;
+
+  abstract readMark(lane: Lane): Promise<QueueMark | undefined>;
+
+  abstract writeMark(lane: Lane, epoch: number): Promise<void>;
+
+  abstract onApplicationShutdown(): Promise<void> | void;
+}

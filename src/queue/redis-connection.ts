@@ -1,0 +1,128 @@
+import { Logger } from '@nestjs/common';
+import { setDefaultBackendFactory } from 'bullmq';
+import { Redis, type RedisOptions } from 'ioredis';
+import type { Lane, QueueMark } from '../jobs/job-queue.js';
+import { lanePrefix } from './lanes.js';
+import { QueueConnection } from './queue-connection.js';
+
+/** Producers fail fast: nothing waits for a connection, and a hung server costs one timeout. */
+const PRODUCER: RedisOptions = {
+  lazyConnect: true,
+  enableOfflineQueue: false,
+  commandTimeout: 2_000,
+  connectTimeout: 2_000,
+  disconnectTimeout: 500,
+  maxRetriesPerRequest: 1,
+  retryStrategy: (attempt) => Math.min(attempt * 100, 1_000),
+};
+
+/** Consumers wait: a command timeout would break their blocking reads. */
+const CONSUMER: RedisOptions = {
+  maxRetriesPerRequest: null,
+  connectTimeout: 5_000,
+  disconnectTimeout: 500,
+  retryStrategy: (attempt) => Math.min(attempt * 200, 2_000),
+};
+
+/** What BullMQ's workers are given: each opens connections of its own. */
+export function consumerOptions(url: string): RedisOptions & { url: string } {
+  return { url, ...CONSUMER };
+}
+
+/** One connection for everything that the process asks Redis, besides what its workers do. */
+export class RedisConnection extends QueueConnection {
+  readonly producer: Redis;
+
+  private readonly logger = new Logger('Queue');
+  private server: Promise<string> | undefined;
+  private lastError: Error | undefined;
+
+  constructor(
+    url: string,
+    private readonly prefix: string,
+  ) {
+    super();
+    this.selectBackend();
+    this.producer = new Redis(url, PRODUCER);
+    this.producer.setMaxListeners(0); // every lane listens
+    this.producer.on('error', (error) => {
+      this.lastError = error;
+      this.outages.failed(error);
+    });
+    this.producer.on('ready', () => void this.inspect());
+    this.producer.on('close', () => (this.server = undefined));
+  }
+
+  selectBackend(): void {
+    setDefaultBackendFactory();
+  }
+
+  connect(): void {
+    this.producer.connect().catch(() => undefined); // told as an 'error' event, and retried
+  }
+
+  /** Where nothing can be sent, ioredis names the option that says so, not the reason. */
+  reasonFor(error: unknown): unknown {
+    const isRefusal = error instanceof Error && error.message.includes('enableOfflineQueue');
+    return isRefusal ? (this.lastError ?? new Error('not connected yet')) : error;
+  }
+
+  makeRoom(): void {
+    // workers connect on their own
+  }
+
+  async ping(): Promise<void> {
+    await this.producer.ping();
+  }
+
+  async readMark(lane: Lane): Promise<QueueMark | undefined> {
+    const [epoch, server] = await Promise.all([this.producer.get(this.markKey(lane)), this.runId()]);
+    return epoch === null ? undefined : { epoch: Number(epoch), server };
+  }
+
+  async writeMark(lane: Lane, epoch: number): Promise<void> {
+    await this.producer.set(this.markKey(lane), epoch);
+  }
+
+  onApplicationShutdown(): void {
+    this.producer.disconnect();
+  }
+
+  private markKey(lane: Lane): string {
+    return `${lanePrefix(this.prefix, lane)}:mark`;
+  }
+
+  /** Asked once a connection: a server cannot change its run id under an open one. */
+  private runId(): Promise<string> {
+    if (!this.server) {
+      const asked = this.info().then((info) => info['run_id'] ?? '');
+      this.server = asked;
+      asked.catch(() => {
+        if (this.server === asked) this.server = undefined;
+      });
+    }
+    return this.server;
+  }
+
+  private async inspect(): Promise<void> {
+    this.outages.answered();
+    const info = await this.info().catch((): Record<string, string> => ({}));
+    const { redis_version: version, maxmemory_policy: policy } = info;
+
+    if (version && isOlderThan(version, [6, 2]))
+      this.logger.error(`Redis is ${version}, and must be 6.2 or newer`);
+    if (policy && policy !== 'noeviction') {
+      this.logger.warn(`Redis may evict deliveries: maxmemory-policy is ${policy}, and should be noeviction`);
+    }
+  }
+
+  private async info(): Promise<Record<string, string>> {
+    const lines = (await this.producer.info()).split(/\r?\n/).map((line) => line.split(':', 2));
+    return Object.fromEntries(lines.map(([name = '', value = '']) => [name, value]));
+  }
+}
+
+function isOlderThan(version: string, [major, minor]: readonly [number, number]): boolean {
+  const [actualMajor = 0, actualMinor = 0] = version.split('.').map(Number);
+  return actualMajor < major || (actualMajor === major && actualMinor < minor);
+}
