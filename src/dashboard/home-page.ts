@@ -1,0 +1,85 @@
+import type { JobTypeDefinition } from '../job-types/job-type-definition.js';
+
+export interface HomePage {
+  version: string;
+  /** Where the API is, as the reader's browser sees it. */
+  origin: string;
+  needsKey: boolean;
+  types: readonly JobTypeDefinition[];
+}
+
+const LINKS = [
+  ['/docs', 'API', 'Swagger UI: read it, and try it out'],
+  ['/admin/queues', 'Queues', 'Bull Board: what is delivered and running'],
+  ['/jobs', 'Jobs', 'the newest, as JSON'],
+  ['/job-types', 'Job types', 'what can be submitted, with JSON Schema'],
+  ['/health/ready', 'Health', 'database, schema and queue'],
+] as const;
+
+/** A page that needs nothing but itself: no script, no other host. */
+export function homePage({ version, origin, needsKey, types }: HomePage): string {
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Job Queue</title>
+<link rel="icon" href="data:,">
+<style>${STYLE}</style>
+</head>
+<body>
+<main>
+<h1>Job Queue <small>${escaped(version)}</small></h1>
+<p>Submit background work over REST, let workers run it, and see what became of it.</p>
+<nav>
+${LINKS.map(([href, name, about]) => `<a href="${href}"><b>${name}</b><span>${about}</span></a>`).join('\n')}
+</nav>
+${firstJob(origin, needsKey, types)}
+</main>
+</body>
+</html>
+`;
+}
+
+function firstJob(origin: string, needsKey: boolean, [first]: readonly JobTypeDefinition[]): string {
+  if (!first) return '<p>No job type is declared yet.</p>';
+  const body = JSON.stringify({ type: first.name, data: first.example });
+  const lines = [
+    `curl -i ${origin}/jobs`,
+    ...(needsKey ? ['-H "Authorization: Bearer $API_KEY"'] : []),
+    "-H 'Content-Type: application/json'",
+    `-d '${body.replaceAll("'", `'\\''`)}'`,
+  ];
+  return `<h2>A first job</h2>
+<pre><code>${escaped(lines.join(' \\\n  '))}</code></pre>
+<p>It answers <code>202</code> and a <code>Location</code>: ask there for the job's status.</p>`;
+}
+
+function escaped(text: string): string {
+  return text
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('"', '&quot;');
+}
+
+const STYLE = `
+:root { color-scheme: light dark; --ink: #1d2530; --soft: #5d6b7c; --line: #dde3ea; --back: #f7f9fb; --card: #fff; --accent: #2456c4 }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e6ebf1; --soft: #94a3b5; --line: #2c3643; --back: #12171e; --card: #1a212b; --accent: #86aaff }
+}
+* { box-sizing: border-box }
+body { margin: 0; background: var(--back); color: var(--ink); font: 16px/1.55 system-ui, sans-serif }
+main { max-width: 46rem; margin: 0 auto; padding: 4rem 1.5rem }
+h1 { margin: 0; font-size: 2rem; letter-spacing: -.02em }
+h1 small { font-size: .9rem; font-weight: 400; color: var(--soft); letter-spacing: 0 }
+h2 { margin: 2.5rem 0 .5rem; font-size: 1.1rem }
+p { color: var(--soft) }
+nav { display: grid; grid-template-columns: repeat(auto-fill, minmax(13rem, 1fr)); gap: .75rem; margin-top: 2rem }
+nav a { display: block; padding: 1rem; border: 1px solid var(--line); border-radius: .6rem; background: var(--card); color: inherit; text-decoration: none }
+nav a:hover, nav a:focus-visible { border-color: var(--accent); outline: none }
+nav b { display: block; color: var(--accent) }
+nav span { font-size: .875rem; color: var(--soft) }
+pre { margin: 0; padding: 1rem; overflow-x: auto; border: 1px solid var(--line); border-radius: .6rem; background: var(--card) }
+code { font: .875rem/1.6 ui-monospace, monospace }
+`;

@@ -1,0 +1,28 @@
+import { Controller, Get, Header, Req } from '@nestjs/common';
+import { ApiExcludeController } from '@nestjs/swagger';
+import type { Request } from 'express';
+import { AppConfig } from '../config/app-config.js';
+import { VERSION } from '../health/version.js';
+import { JobTypeRegistry } from '../job-types/job-type-registry.js';
+import { homePage } from './home-page.js';
+
+/** The front door for people. */
+@ApiExcludeController()
+@Controller()
+export class HomeController {
+  constructor(
+    private readonly types: JobTypeRegistry,
+    private readonly config: AppConfig,
+  ) {}
+
+  @Get()
+  @Header('Content-Type', 'text/html; charset=utf-8')
+  home(@Req() request: Request): string {
+    return homePage({
+      version: VERSION,
+      origin: `${request.protocol}://${request.get('host') ?? 'localhost'}`,
+      needsKey: this.config.http.apiKeys.length > 0,
+      types: this.types.all(),
+    });
+  }
+}

@@ -1,0 +1,64 @@
+import { ValidateBy, type ValidationArguments, type ValidationOptions } from 'class-validator';
+
+/** Any JSON value, `null` among them, so long as the field is there. */
+export function Present(): PropertyDecorator {
+  return satisfies('present', (value) => value !== undefined, 'is required');
+}
+
+export function IntegerIn(min: number, max: number): PropertyDecorator {
+  const message = `must be a whole number from ${min} to ${max}`;
+  return satisfies(
+    'integerIn',
+    (value) => Number.isInteger(value) && isWithin(Number(value), min, max),
+    message,
+  );
+}
+
+/** The same, written in digits, as a query parameter is. */
+export function DigitsIn(min: number, max: number): PropertyDecorator {
+  const message = `must be a whole number from ${min} to ${max}`;
+  return satisfies(
+    'digitsIn',
+    (value) => typeof value === 'string' && /^\d{1,15}$/.test(value) && isWithin(Number(value), min, max),
+    message,
+  );
+}
+
+export function OneOf(values: readonly string[], options?: ValidationOptions): PropertyDecorator {
+  const message = `must be one of ${values.join(', ')}`;
+  return satisfies('oneOf', (value) => typeof value === 'string' && values.includes(value), message, options);
+}
+
+export function Text(pattern: RegExp, message: string, options?: ValidationOptions): PropertyDecorator {
+  return satisfies('text', (value) => typeof value === 'string' && pattern.test(value), message, options);
+}
+
+/** A text that a parser takes: it answers undefined for what it does not. */
+export function Parsed(parse: (text: string) => unknown, message: string): PropertyDecorator {
+  return satisfies('parsed', (value) => typeof value === 'string' && parse(value) !== undefined, message);
+}
+
+export function NotBeside(other: string): PropertyDecorator {
+  return satisfies(
+    'notBeside',
+    (_value, context) => !context || !hasField(context.object, other),
+    `cannot be given together with ${other}`,
+  );
+}
+
+function satisfies(
+  name: string,
+  validate: (value: unknown, context?: ValidationArguments) => boolean,
+  message: string,
+  options?: ValidationOptions,
+): PropertyDecorator {
+  return ValidateBy({ name, validator: { validate, defaultMessage: () => message } }, options);
+}
+
+function isWithin(value: number, min: number, max: number): boolean {
+  return value >= min && value <= max;
+}
+
+function hasField(dto: object, name: string): boolean {
+  return Object.entries(dto).some(([key, value]) => key === name && value !== undefined);
+}

@@ -1,0 +1,16 @@
+import { Module, type DynamicModule } from '@nestjs/common';
+import { ApiModule } from './api.module.js';
+import { PlatformModule, type Platform } from './platform.module.js';
+import { WorkerModule } from './worker.module.js';
+
+/** API, UIs and worker in one process. */
+@Module({})
+export class StandaloneModule {
+  static register(platform: Platform): DynamicModule {
+    const shared = PlatformModule.register(platform);
+    return {
+      module: StandaloneModule,
+      imports: [ApiModule.register(platform, shared), WorkerModule.register(platform, shared)],
+    };
+  }
+}

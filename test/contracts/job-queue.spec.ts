@@ -1,0 +1,162 @@
+import { type INestApplicationContext, Logger } from '@nestjs/common';
+import { Test } from '@nestjs/testing';
+import { type ConnectionOptions, type Job, Worker } from 'bullmq';
+import { spawnSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+import type { AppConfig } from '../../src/config/app-config.js';
+import { InMemoryJobQueue } from '../../src/jobs/in-memory-job-queue.js';
+import { type Delivery, JobQueue, type Lane } from '../../src/jobs/job-queue.js';
+import { deliveryId, parseDeliveryId } from '../../src/queue/delivery-id.js';
+import { laneName, lanePrefix, lanesOf } from '../../src/queue/lanes.js';
+import { migratePostgresBackend } from '../../src/queue/postgres-backend.js';
+import { QueueConnection } from '../../src/queue/queue-connection.js';
+import { QueueModule } from '../../src/queue/queue.module.js';
+import { consumerOptions } from '../../src/queue/redis-connection.js';
+import { startPostgres } from '../support/postgres.js';
+import { startRedis } from '../support/redis.js';
+import { describeJobQueue, LANES, type QueueUnderTest } from './job-queue.contract.js';
+
+const cleanups: (() => Promise<unknown>)[] = [];
+
+beforeAll(() => Logger.overrideLogger(false));
+
+afterAll(async () => {
+  for (const cleanup of cleanups.reverse()) await cleanup();
+});
+
+describeJobQueue('InMemoryJobQueue', { wipe: true, hang: false }, () => {
+  const queue = new InMemoryJobQueue();
+  return Promise.resolve({
+    queue,
+    take: (lane) => Promise.resolve(queue.take(lane)),
+    finish: (delivery) => Promise.resolve(queue.finish(delivery)),
+    wipe: () => Promise.resolve(queue.wipe()),
+    goDown: () => Promise.resolve(queue.goDown()),
+    comeBack: () => Promise.resolve(queue.comeBack()),
+  });
+});
+
+describeJobQueue('BullMqJobQueue on Redis', { wipe: true, hang: true }, async () => {
+  const redis = await startRedis({ appendonly: true });
+  cleanups.push(() => redis.stop());
+  const { queue, take, finish } = await setup({ backend: 'redis', redisUrl: redis.url });
+
+  return {
+    queue,
+    take,
+    finish,
+    wipe: () => redis.flushAll(),
+    goDown: () => redis.kill(),
+    hang: async () => redis.pause(),
+    comeBack: async () => {
+      redis.resume();
+      await redis.start();
+      await answers(queue);
+    },
+  };
+});
+
+describeJobQueue('BullMqJobQueue on PostgreSQL', { wipe: false, hang: true }, async () => {
+  const postgres = await startPostgres();
+  cleanups.push(() => postgres.stop());
+  await migrate(postgres.url);
+  const { queue, take, finish } = await setup({ backend: 'postgres' }, postgres.url);
+  let stopped: number[] = [];
+
+  return {
+    queue,
+    take,
+    finish,
+    goDown: () => postgres.kill(),
+    hang: async () => {
+      stopped = [postgres.pid, ...childrenOf(postgres.pid)];
+      for (const pid of stopped) process.kill(pid, 'SIGSTOP');
+    },
+    comeBack: async () => {
+      for (const pid of stopped.splice(0)) process.kill(pid, 'SIGCONT');
+      await postgres.start();
+      await answers(queue);
+    },
+  };
+});
+
+it('refuses to open a PostgreSQL database without the queue’s tables', async () => {
+  const postgres = await startPostgres();
+  cleanups.push(() => postgres.stop());
+
+  await expect(setup({ backend: 'postgres' }, postgres.url)).rejects.toThrow('run the migrations first');
+});
+
+/** The real module; a worker is played by hand, so that a test decides when a delivery is taken and finished. */
+async function setup(
+  queue: Pick<AppConfig['queue'], 'backend' | 'redisUrl'>,
+  url = '',
+): Promise<Pick<QueueUnderTest, 'queue' | 'take' | 'finish'>> {
+  const config = { database: { url }, queue: { ...queue, prefix: 'test', shards: LANES } } as AppConfig;
+  const app = await Test.createTestingModule({
+    imports: [QueueModule.forProducer(config, ['default'])],
+  }).compile();
+  cleanups.push(() => app.close());
+  const workers = workersOf(app, config);
+  const active = new Map<string, Job>();
+  await answers(app.get(JobQueue));
+
+  return {
+    queue: app.get(JobQueue),
+    take: async (lane: Lane) => {
+      const job = (await workers.get(laneName(lane))?.getNextJob(randomUUID(), { block: false })) as
+        Job | undefined;
+      if (job) active.set(job.id ?? '', job);
+      return parseDeliveryId(job?.id);
+    },
+    finish: async (delivery: Delivery) => {
+      const job = active.get(deliveryId(delivery));
+      active.delete(deliveryId(delivery));
+      await job?.moveToCompleted('done', job.token ?? '', false);
+    },
+  };
+}
+
+function workersOf(app: INestApplicationContext, { queue }: AppConfig): Map<string, Worker> {
+  const connection = app.get(QueueConnection);
+  connection.makeRoom(LANES);
+  const workers = lanesOf(['default'], LANES).map((lane) => {
+    const worker = new Worker(laneName(lane), null, {
+      connection: (queue.redisUrl
+        ? consumerOptions(queue.redisUrl)
+        : connection.producer) as ConnectionOptions,
+      prefix: lanePrefix(queue.prefix, lane),
+      lockDuration: 60_000,
+    });
+    worker.on('error', () => undefined);
+    cleanups.push(() => worker.close(true));
+    return [laneName(lane), worker] as const;
+  });
+  return new Map(workers);
+}
+
+async function answers(queue: JobQueue): Promise<void> {
+  const deadline = Date.now() + 20_000;
+  for (;;) {
+    try {
+      return await queue.ping();
+    } catch (error) {
+      if (Date.now() > deadline) throw error;
+      await sleep(50);
+    }
+  }
+}
+
+async function migrate(url: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  await migratePostgresBackend(client);
+  await client.end();
+}
+
+function childrenOf(pid: number): number[] {
+  const { stdout } = spawnSync('ps', ['--ppid', String(pid), '-o', 'pid='], { encoding: 'utf8' });
+  return stdout.split('\n').map(Number).filter(Boolean);
+}
