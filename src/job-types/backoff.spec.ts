@@ -15,8 +15,8 @@ it('never waits longer than its cap, which is an hour where none is given', () =
   expect(backoffDelay(exponential('2s'), 100)).toBe(3_600_000);
 });
 
-it('stays a number that can be kept, also without a cap', () => {
-  expect(backoffDelay({ kind: 'exponential', delay: 1_000 }, 5_000)).toBe(Number.MAX_SAFE_INTEGER);
+it('grows no longer than a day where nobody capped it', () => {
+  expect(backoffDelay({ kind: 'exponential', delay: 1_000 }, 5_000)).toBe(86_400_000);
 });
 
 it('does not wait at all when it is told 0', () => {

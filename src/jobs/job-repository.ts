@@ -147,7 +147,7 @@ export abstract class JobRepository {
   /** Marks rows as pushed where delivery is still current and nobody has claimed: a late mark changes nothing. */
   abstract markPushed(deliveries: readonly Delivery[]): Promise<void>;
 
-  /** Whether rows wait that a submitting process should not overtake. */
+  /** Whether rows wait that a submitting process should not overtake, or the queue is paused. */
   abstract hasBacklog(lane: Lane): Promise<boolean>;
 
   /** Takes or renews the lease on these shards' backlogs; returns those that this holder has for `lease` ms. */

@@ -1,4 +1,4 @@
-import { RecordUnavailable } from '../jobs/job.errors.js';
+import { DomainError, RecordUnavailable } from '../jobs/job.errors.js';
 
 /** PostgreSQL's five-character code (SQLSTATE); undefined for an error that is not the server's. */
 export function sqlStateOf(error: unknown): string | undefined {
@@ -20,12 +20,12 @@ export function isUnavailable(error: unknown): boolean {
   return state === undefined || /^(08|53|57)/.test(state) || state === '25006' || state === '55P03';
 }
 
-/** Runs a database call; a server that does not answer becomes RecordUnavailable. */
+/** Runs a database call; a server that does not answer becomes RecordUnavailable. The domain's refusals pass. */
 export async function answering<T>(call: () => Promise<T>): Promise<T> {
   try {
     return await call();
   } catch (error) {
-    if (error instanceof RecordUnavailable || !isUnavailable(error)) throw error;
+    if (error instanceof DomainError || !isUnavailable(error)) throw error;
     throw new RecordUnavailable(error);
   }
 }

@@ -9,7 +9,7 @@ import { rowsOf } from './rows.js';
 /** Stored sizes beyond this are not read for display. */
 const LARGEST_SHOWN = 2_000;
 
-/** A first delivery this young is left to the process that committed it. */
+/** A first delivery committed so lately is left to the process that did; a delay that is over has waited enough. */
 const FRESH = `interval '500 ms'`;
 
 const OPEN = `NOT EXISTS (SELECT FROM queue_pauses p WHERE p.queue = $1)`;
@@ -32,7 +32,7 @@ due AS MATERIALIZED (
   SELECT d.* FROM level CROSS JOIN LATERAL (
     SELECT job_id, delivery, type, priority, run_at FROM dispatch
     WHERE queue = $1 AND shard = $2 AND pushed_at IS NULL AND priority = level.priority AND run_at <= now()
-      AND (delivery > 1 OR run_at < now() - ${FRESH})
+      AND (delivery > 1 OR run_at < now() - ${FRESH} OR job_id < (SELECT uuid_v7(now() - ${FRESH})))
     ORDER BY run_at, job_id LIMIT $3
   ) d
   ORDER BY d.priority, d.run_at, d.job_id
@@ -44,8 +44,8 @@ FROM due JOIN jobs j ON j.id = due.job_id
 ORDER BY due.priority, due.run_at, due.job_id`;
 
 const BACKLOG = `
-SELECT EXISTS (
-  SELECT FROM dispatch WHERE queue = $1 AND shard = $2 AND pushed_at IS NULL AND run_at < now() - ${FRESH} AND ${OPEN}
+SELECT NOT ${OPEN} OR EXISTS (
+  SELECT FROM dispatch WHERE queue = $1 AND shard = $2 AND pushed_at IS NULL AND run_at < now() - ${FRESH}
 ) AS backlog`;
 
 /** Conditional on the same delivery and on nobody having claimed: a late mark must not swallow the next delivery. */

@@ -16,8 +16,8 @@ interface Pending<Item, Answer> {
   item: Item;
   rows: number;
   bytes: number;
-  resolve(answer: Answer): void;
-  reject(error: unknown): void;
+  resolve: (answer: Answer) => void;
+  reject: (error: unknown) => void;
 }
 
 const DEFAULT_LIMITS: FlushLimits = { rows: 2_000, bytes: 8 * 1_048_576 };

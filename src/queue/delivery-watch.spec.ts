@@ -1,7 +1,12 @@
+import { Logger } from '@nestjs/common';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DeliveryWatch } from './delivery-watch.js';
 
 describe('DeliveryWatch', () => {
+  beforeAll(() => {
+    Logger.overrideLogger(false);
+  });
+
   function setup(write: () => Promise<void> = () => sleep(5)) {
     const written: unknown[] = [];
     let open = 0;

@@ -62,10 +62,11 @@ function shown(outcome: RunJobOutcome): Json {
   return outcome.kind === 'completed' ? displayCopy(outcome.result) : { outcome: outcome.kind };
 }
 
+/** Under a name of its own: BullMQ takes some error names for signals, and a code may be any word. */
 function asError({ code, message, stack }: JobError): Error {
-  const error = new Error(message);
-  error.name = code;
-  error.stack = stack ?? `${code}: ${message}`;
+  const error = new Error(code === 'HANDLER_ERROR' ? message : `${code}: ${message}`);
+  error.name = 'AttemptFailed';
+  error.stack = stack ?? error.message;
   return error;
 }
 

@@ -72,16 +72,15 @@ export class PostgresConnection extends QueueConnection {
     }
   }
 
-  /** BullMQ types its connection for Redis alone, though its PostgreSQL backend takes a pool. */
   get producer(): ConnectionOptions {
-    return this.pool as unknown as ConnectionOptions;
+    return this.pool;
   }
 
   selectBackend(): void {
     setDefaultBackendFactory(createPostgresBackend);
   }
 
-  connect(): void {
+  async connect(): Promise<void> {
     // the pool connects when it is asked something
   }
 
@@ -123,7 +122,9 @@ export class PostgresConnection extends QueueConnection {
   }
 }
 
-/** A server that hangs never closes its side, and its socket would keep the process alive. */
-function letGo(client: pg.PoolClient): void {
-  (client as pg.PoolClient & { unref(): void }).unref();
+/** A server that hangs never closes its side, and its connections would keep the process alive. */
+function letGo(pooled: pg.PoolClient): void {
+  const client = pooled as unknown as pg.Client & { unref(): void };
+  client.end().catch(() => undefined); // fails at once what still waits for an answer
+  client.unref();
 }

@@ -13,8 +13,8 @@ export abstract class QueueConnection implements OnApplicationShutdown {
   /** BullMQ keeps its backend process-wide: said again before anything of BullMQ's is made. */
   abstract selectBackend(): void;
 
-  /** Called once the queues are made and their errors are listened to. Does not wait for the server. */
-  abstract connect(): void;
+  /** Called once the queues are made and their errors are listened to. Never fails, and hardly waits: the server may be down. */
+  abstract connect(): Promise<void>;
 
   /** What a person should read as the cause of a failed call. */
   abstract reasonFor(error: unknown): unknown;

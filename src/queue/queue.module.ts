@@ -108,7 +108,7 @@ async function openJobQueue(
 ): Promise<JobQueue> {
   const jobQueue = new BullMqJobQueue(connection, queues);
   await Promise.all(queues.map((queue) => queue.waitUntilReady())); // on Redis this waits for nothing
-  connection.connect();
+  await connection.connect();
   return jobQueue;
 }
 

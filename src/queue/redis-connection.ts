@@ -4,6 +4,7 @@ import { Redis, type RedisOptions } from 'ioredis';
 import type { Lane, QueueMark } from '../jobs/job-queue.js';
 import { lanePrefix } from './lanes.js';
 import { QueueConnection } from './queue-connection.js';
+import { within } from './within.js';
 
 /** Producers fail fast: nothing waits for a connection, and a hung server costs one timeout. */
 const PRODUCER: RedisOptions = {
@@ -15,6 +16,9 @@ const PRODUCER: RedisOptions = {
   maxRetriesPerRequest: 1,
   retryStrategy: (attempt) => Math.min(attempt * 100, 1_000),
 };
+
+/** How long a boot waits, so that the first push does not come too early. */
+const LONGEST_CONNECT = 500;
 
 /** Consumers wait: a command timeout would break their blocking reads. */
 const CONSUMER: RedisOptions = {
@@ -46,8 +50,8 @@ export class RedisConnection extends QueueConnection {
     this.producer = new Redis(url, PRODUCER);
     this.producer.setMaxListeners(0); // every lane listens
     this.producer.on('error', (error) => {
-      this.lastError = error;
-      this.outages.failed(error);
+      if (!isRefusal(error)) this.lastError = error;
+      this.outages.failed(this.reasonFor(error));
     });
     this.producer.on('ready', () => void this.inspect());
     this.producer.on('close', () => (this.server = undefined));
@@ -57,14 +61,14 @@ export class RedisConnection extends QueueConnection {
     setDefaultBackendFactory();
   }
 
-  connect(): void {
-    this.producer.connect().catch(() => undefined); // told as an 'error' event, and retried
+  async connect(): Promise<void> {
+    const connected = this.producer.connect();
+    await within(LONGEST_CONNECT, connected).catch(() => undefined); // told as an 'error' event, and retried
   }
 
   /** Where nothing can be sent, ioredis names the option that says so, not the reason. */
   reasonFor(error: unknown): unknown {
-    const isRefusal = error instanceof Error && error.message.includes('enableOfflineQueue');
-    return isRefusal ? (this.lastError ?? new Error('not connected yet')) : error;
+    return isRefusal(error) ? (this.lastError ?? new Error('not connected yet')) : error;
   }
 
   makeRoom(): void {
@@ -120,6 +124,10 @@ export class RedisConnection extends QueueConnection {
     const lines = (await this.producer.info()).split(/\r?\n/).map((line) => line.split(':', 2));
     return Object.fromEntries(lines.map(([name = '', value = '']) => [name, value]));
   }
+}
+
+function isRefusal(error: unknown): boolean {
+  return error instanceof Error && error.message.includes('enableOfflineQueue');
 }
 
 function isOlderThan(version: string, [major, minor]: readonly [number, number]): boolean {

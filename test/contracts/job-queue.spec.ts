@@ -20,7 +20,9 @@ import { describeJobQueue, LANES, type QueueUnderTest } from './job-queue.contra
 
 const cleanups: (() => Promise<unknown>)[] = [];
 
-beforeAll(() => Logger.overrideLogger(false));
+beforeAll(() => {
+  Logger.overrideLogger(false);
+});
 
 afterAll(async () => {
   for (const cleanup of cleanups.reverse()) await cleanup();
@@ -106,8 +108,7 @@ async function setup(
   return {
     queue: app.get(JobQueue),
     take: async (lane: Lane) => {
-      const job = (await workers.get(laneName(lane))?.getNextJob(randomUUID(), { block: false })) as
-        Job | undefined;
+      const job = await workers.get(laneName(lane))?.getNextJob(randomUUID(), { block: false });
       if (job) active.set(job.id ?? '', job);
       return parseDeliveryId(job?.id);
     },

@@ -1,6 +1,8 @@
 import { execFile } from 'node:child_process';
 import { connect } from 'node:net';
 import { promisify } from 'node:util';
+import { ExpressAdapter } from '@bull-board/express';
+import { BullBoardModule } from '@bull-board/nestjs';
 import { Controller, Get, Module, Post, Res, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
@@ -9,7 +11,7 @@ import { DataSource } from 'typeorm';
 import { z } from 'zod';
 import { AppConfig } from '../../src/config/app-config.js';
 import { HomeController } from '../../src/dashboard/home.controller.js';
-import { mountSwagger } from '../../src/dashboard/swagger.js';
+import { mountSwagger, openApiDocument } from '../../src/dashboard/swagger.js';
 import { HealthModule } from '../../src/health/health.module.js';
 import { configureHttp } from '../../src/http/http-edge.js';
 import { ThrottlingModule } from '../../src/http/throttling.module.js';
@@ -80,6 +82,7 @@ function jobOf(input: Omit<SubmitJobInput, 'tenant'>, id = ID): Job {
     type: input.type,
     queue: 'default',
     shard: 3,
+    delivery: 1,
     status: 'waiting',
     data: definition.check(input.data),
     options: definition.defaults,
@@ -171,6 +174,28 @@ class FaultyController {
   nothing(): void {}
 }
 
+/** What the answers hold, as far as it is looked at here. */
+interface Body {
+  [member: string]: unknown;
+  detail: string;
+  instance: string;
+  errors: { path: string }[];
+  checks: Record<string, { status: string }>;
+  items: Record<string, unknown>[];
+  nextCursor: string;
+  paths: Record<string, Record<string, Operation>>;
+  components: { schemas: Record<string, { oneOf: unknown[]; properties: Record<string, unknown> }> };
+}
+
+interface Operation {
+  requestBody: { content: Record<string, { schema: unknown; examples: Record<string, { value: unknown }> }> };
+  responses: Record<string, { content: object }>;
+}
+
+async function bodyOf(response: Response): Promise<Body> {
+  return (await response.json()) as Body;
+}
+
 interface Running {
   url: string;
   useCases: FakeUseCases;
@@ -228,6 +253,7 @@ async function start(http: Partial<AppConfig['http']> = {}): Promise<Running> {
       },
       ThrottlingModule.forRoot(config),
       HealthModule,
+      BullBoardModule.forRoot({ route: '/admin/queues', adapter: ExpressAdapter }),
     ],
     controllers: [JobsController, JobTypesController, HomeController, FaultyController],
     providers: [
@@ -247,7 +273,7 @@ async function start(http: Partial<AppConfig['http']> = {}): Promise<Running> {
     logger: false,
   });
   configureHttp(app, config);
-  mountSwagger(app, registry);
+  mountSwagger(app, openApiDocument(app, registry));
   await app.listen(0, '127.0.0.1');
   const url = (await app.getUrl()).replace('[::1]', '127.0.0.1');
   return { url, useCases, queue, database, close: () => app.close() };
@@ -278,20 +304,20 @@ describe('the HTTP edge', () => {
 
   async function expectProblem(answer: Promise<Response>, status: number, code: string, ...paths: string[]) {
     const response = await answer;
-    const problem = await response.json();
+    const problem = await bodyOf(response);
 
     expect(problem).toMatchObject({ status, code, type: 'about:blank' });
     expect(response.status).toBe(status);
     expect(response.headers.get('content-type')).toMatch(/^application\/problem\+json/);
     expect(Object.keys(problem)).toEqual(expect.arrayContaining(['title', 'detail', 'instance']));
-    if (paths.length > 0) expect(problem.errors.map(({ path }: { path: string }) => path)).toEqual(paths);
+    if (paths.length > 0) expect(problem.errors.map(({ path }) => path)).toEqual(paths);
     return { response, problem };
   }
 
   describe('POST /jobs', () => {
     it('answers 202 with the job and its place', async () => {
       const response = await post('/jobs', validEmail);
-      const job = await response.json();
+      const job = await bodyOf(response);
 
       expect(response.status).toBe(202);
       expect(response.headers.get('location')).toBe(`/jobs/${ID}`);
@@ -305,6 +331,7 @@ describe('the HTTP edge', () => {
       });
       expect(job).not.toHaveProperty('tenant');
       expect(job).not.toHaveProperty('shard');
+      expect(job).not.toHaveProperty('delivery');
     });
 
     it('hands the options over, the time as a Date', async () => {
@@ -365,7 +392,7 @@ describe('the HTTP edge', () => {
       const data: Json = { constructor: 1, hasOwnProperty: [null], then: { ü: '𝄞' }, '': -1.5e-7 };
       const response = await post('/jobs', { type: 'anything', data });
 
-      expect((await response.json()).data).toEqual(data);
+      expect((await bodyOf(response)).data).toEqual(data);
     });
 
     it('refuses what is not JSON in UTF-8', async () => {
@@ -435,7 +462,7 @@ describe('the HTTP edge', () => {
       const response = await post('/jobs/bulk', { jobs: [validEmail, validEmail] });
 
       expect(response.status).toBe(202);
-      expect((await response.json()).items).toHaveLength(2);
+      expect((await bodyOf(response)).items).toHaveLength(2);
     });
 
     it('names the job and the field', async () => {
@@ -467,7 +494,7 @@ describe('the HTTP edge', () => {
 
   describe('GET /jobs', () => {
     it('reads its filter', async () => {
-      const { nextCursor } = await (await get('/jobs')).json();
+      const { nextCursor } = await bodyOf(await get('/jobs'));
       const response = await get(
         `/jobs?type=a&type=b&status=failed&queue=default&createdFrom=2026-01-01&createdTo=2026-02-01T00:00:00%2B01:00&limit=200&cursor=${nextCursor}`,
       );
@@ -515,7 +542,7 @@ describe('the HTTP edge', () => {
 
   describe('one job', () => {
     it('shows its attempts', async () => {
-      const job = await (await get(`/jobs/${ID}`)).json();
+      const job = await bodyOf(await get(`/jobs/${ID}`));
 
       expect(job.attempts).toEqual([
         {
@@ -531,7 +558,7 @@ describe('the HTTP edge', () => {
     });
 
     it('pages its log', async () => {
-      const { items, nextCursor } = await (await get(`/jobs/${ID}/logs`)).json();
+      const { items, nextCursor } = await bodyOf(await get(`/jobs/${ID}/logs`));
       await get(`/jobs/${ID}/logs?limit=1&cursor=${nextCursor}`);
 
       expect(items).toEqual([{ seq: 7, run: 1, attempt: 1, at: '2026-11-24T09:30:00.000Z', line: 'hello' }]);
@@ -556,13 +583,9 @@ describe('the HTTP edge', () => {
 
   describe('job types', () => {
     it('lists them with schema and example', async () => {
-      const { items } = await (await get('/job-types')).json();
+      const { items } = await bodyOf(await get('/job-types'));
 
-      expect(items.map(({ name }: { name: string }) => name)).toEqual([
-        'anything',
-        'send_email',
-        'walk_tree',
-      ]);
+      expect(items.map(({ name }) => name)).toEqual(['anything', 'send_email', 'walk_tree']);
       expect(items[1]).toMatchObject({
         queue: 'default',
         defaults: { attempts: 5 },
@@ -571,7 +594,7 @@ describe('the HTTP edge', () => {
     });
 
     it('shows one, or says that there is none', async () => {
-      expect(await (await get('/job-types/send_email')).json()).toMatchObject({ name: 'send_email' });
+      expect(await bodyOf(await get('/job-types/send_email'))).toMatchObject({ name: 'send_email' });
       await expectProblem(get('/job-types/nope'), 404, 'JOB_TYPE_NOT_FOUND');
     });
   });
@@ -662,11 +685,11 @@ describe('the HTTP edge', () => {
     });
 
     it('is alive and ready, and says which version', async () => {
-      expect(await (await get('/health/live')).json()).toEqual({
+      expect(await bodyOf(await get('/health/live'))).toEqual({
         status: 'ok',
         version: expect.stringMatching(/^\d/),
       });
-      expect(await (await get('/health/ready')).json()).toMatchObject({
+      expect(await bodyOf(await get('/health/ready'))).toMatchObject({
         status: 'ok',
         checks: { database: { status: 'up' }, migrations: { status: 'up' }, queue: { status: 'up' } },
       });
@@ -678,7 +701,7 @@ describe('the HTTP edge', () => {
       const response = await get('/health/ready');
 
       expect(response.status).toBe(200);
-      expect(await response.json()).toMatchObject({
+      expect(await bodyOf(response)).toMatchObject({
         status: 'degraded',
         checks: { queue: { status: 'degraded' } },
       });
@@ -689,7 +712,7 @@ describe('the HTTP edge', () => {
       await settle();
       const { problem } = await expectProblem(get('/health/ready'), 503, 'NOT_READY');
 
-      expect(problem.checks.database.status).toBe('down');
+      expect(problem.checks.database?.status).toBe('down');
       expect((await get('/health/live')).status).toBe(200);
     });
 
@@ -724,7 +747,7 @@ describe('the HTTP edge', () => {
     });
 
     it('describes every route, and every problem as application/problem+json', async () => {
-      const { paths } = await (await get('/docs-json')).json();
+      const { paths } = await bodyOf(await get('/docs-json'));
 
       expect(Object.keys(paths)).toEqual(
         expect.arrayContaining([
@@ -739,7 +762,7 @@ describe('the HTTP edge', () => {
           '/health/ready',
         ]),
       );
-      for (const [path, operations] of Object.entries<Record<string, { responses: object }>>(paths)) {
+      for (const [path, operations] of Object.entries(paths)) {
         if (path.startsWith('/faulty')) continue;
         for (const { responses } of Object.values(operations)) {
           expect(Object.keys(responses).some((status) => status.startsWith('2'))).toBe(true);
@@ -752,23 +775,43 @@ describe('the HTTP edge', () => {
     });
 
     it('offers an example a job type that is accepted as it stands', async () => {
-      const { paths, components } = await (await get('/docs-json')).json();
-      const { examples, schema } = paths['/jobs'].post.requestBody.content['application/json'];
-      const bulk = paths['/jobs/bulk'].post.requestBody.content['application/json'].examples;
+      const { paths, components } = await bodyOf(await get('/docs-json'));
+      const submit = paths['/jobs']?.['post']?.requestBody.content['application/json'];
+      const examples = submit?.examples ?? {};
+      const submitMany = paths['/jobs/bulk']?.['post']?.requestBody.content['application/json'];
+      const bulk = submitMany?.examples ?? {};
 
-      expect(schema).toEqual({ $ref: '#/components/schemas/Submit' });
-      expect(components.schemas.Submit.oneOf).toHaveLength(3);
-      expect(components.schemas['send_email.data'].properties.token).toEqual({
+      expect(submit?.schema).toEqual({ $ref: '#/components/schemas/Submit' });
+      expect(components.schemas['Submit']?.oneOf).toHaveLength(3);
+      expect(components.schemas['send_email.data']?.properties['token']).toEqual({
         type: 'string',
         'x-sensitive': true,
       });
+      expect(Object.keys(bulk)).toEqual(Object.keys(examples));
       expect(Object.keys(examples)).toEqual(['anything', 'send_email', 'walk_tree']);
-      for (const { value } of Object.values<{ value: unknown }>(examples)) {
+      for (const { value } of Object.values(examples)) {
         expect((await post('/jobs', value)).status).toBe(202);
       }
-      for (const { value } of Object.values<{ value: unknown }>(bulk)) {
+      for (const { value } of Object.values(bulk)) {
         expect((await post('/jobs/bulk', value)).status).toBe(202);
       }
+    });
+  });
+
+  describe('Bull Board', () => {
+    it('loads under the policy: its scripts are files of its own, and the only inline one is data', async () => {
+      const response = await get('/admin/queues');
+      const page = await response.text();
+      const scripts = [...page.matchAll(/<script([^>]*)>/g)].map(([, attributes]) => attributes ?? '');
+      const files = scripts.flatMap((attributes) => /src="([^"]+)"/.exec(attributes)?.[1] ?? []);
+
+      expect(response.status).toBe(200);
+      expect(scripts.filter((attributes) => !attributes.includes('src='))).toEqual([
+        expect.stringContaining('type="application/json"'),
+      ]);
+      expect(files.length).toBeGreaterThan(2);
+      for (const file of files) expect((await get(`/admin/queues/${file}`)).status).toBe(200);
+      expect((await get('/admin/queues/api/queues')).status).toBe(200);
     });
   });
 
@@ -828,10 +871,10 @@ describe('with API keys', () => {
     expect(response.status).toBe(401);
     expect(response.headers.get('content-type')).toMatch(/^application\/problem\+json/);
     expect(response.headers.get('www-authenticate')).toMatch(/^Bearer realm="jobs"/);
-    expect(await response.json()).toMatchObject({ status: 401, code: 'UNAUTHORIZED' });
+    expect(await bodyOf(response)).toMatchObject({ status: 401, code: 'UNAUTHORIZED' });
   });
 
-  it.each(['/', '/docs', '/docs-json', '/docs/swagger-ui.css'])(
+  it.each(['/', '/docs', '/docs-json', '/docs/swagger-ui.css', '/admin/queues', '/admin/queues/api/queues'])(
     'lets a browser open %s with Basic',
     async (path) => {
       const refused = await ask(path);
@@ -924,7 +967,7 @@ describe('with a rate limit', () => {
     expect(response.status).toBe(429);
     expect(response.headers.get('content-type')).toMatch(/^application\/problem\+json/);
     expect(Number(response.headers.get('retry-after'))).toBeGreaterThan(50);
-    expect(await response.json()).toMatchObject({ status: 429, code: 'TOO_MANY_REQUESTS' });
+    expect(await bodyOf(response)).toMatchObject({ status: 429, code: 'TOO_MANY_REQUESTS' });
     expect((await fetch(`${app.url}/health/live`)).status).toBe(200);
   });
 });

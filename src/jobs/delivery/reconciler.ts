@@ -62,10 +62,11 @@ export class Reconciler implements OnApplicationBootstrap, BeforeApplicationShut
     const mark = await this.queue.readMark(lane);
     const seen = this.#seen.get(key);
 
-    const lost = !mark || (seen && (mark.epoch < seen.epoch || mark.server !== seen.server));
+    // What happened before this process looked for the first time, it cannot know.
+    const lost = !mark || !seen || mark.epoch < seen.epoch || mark.server !== seen.server;
     const repaired = lost ? await this.rebuild(lane) : sweep ? await this.sweep(lane) : 0;
-    if (repaired > 0)
-      this.#logger.warn('queue repaired', { queue: lane.queue, shard: lane.shard, repaired, lost: !!lost });
+    if (repaired > 0 && (seen || !mark))
+      this.#logger.warn('queue repaired', { queue: lane.queue, shard: lane.shard, repaired, lost });
 
     // Only now: a process that dies before this leaves the queue unmarked, and the next one rebuilds it.
     await this.queue.writeMark(lane, Math.max(mark?.epoch ?? 0, seen?.epoch ?? 0) + 1);

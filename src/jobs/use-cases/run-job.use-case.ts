@@ -40,6 +40,9 @@ const UNKNOWN_TYPE_DELAY = 5_000;
 /** With so many crashes behind it a job runs alone. The first may well be a neighbour's, or the machine's. */
 const SUSPECT_AFTER = 2;
 
+/** A failure that one of these brought about is not the job's own: it burns no attempt. */
+const INTERRUPTIONS = ['shutdown', 'lease lost'] as const;
+
 const LONGEST_PAUSE = 2_000;
 
 /** One delivery, start to end. The claim may be refused: then another worker has the job, and this one has nothing to do. */
@@ -90,9 +93,9 @@ export class RunJobUseCase {
       const started = performance.now();
       const outcome = await this.attempt(running, handler, journal);
       await journal.close();
-      if (outcome === 'abandoned' || (outcome.kind === 'failed' && running.wasStoppedBy('shutdown'))) {
-        return await this.release(claim, 'shutdown');
-      }
+      if (outcome === 'abandoned') return await this.release(claim, 'shutdown');
+      const interruption = INTERRUPTIONS.find((cause) => running.wasStoppedBy(cause));
+      if (outcome.kind === 'failed' && interruption) return await this.release(claim, interruption);
       return await this.settle(running, request, outcome, performance.now() - started);
     } finally {
       await journal.close();
@@ -147,7 +150,8 @@ export class RunJobUseCase {
 
   /**
    * Repeated until the record answers. After a refusal the job is claimed again with the same token: it is granted where
-   * a crash of PostgreSQL took the claim back, and only there.
+   * a crash of PostgreSQL took the claim back, and only there. Settling again also finds a settlement that was under
+   * way while it was repeated.
    */
   private async settle(
     running: RunningJob,
@@ -166,8 +170,7 @@ export class RunJobUseCase {
   }
 
   private async settleAgain(request: ClaimRequest, settlement: Settlement): Promise<boolean> {
-    const again = await this.untilAnswered(() => this.jobs.claim(request));
-    if (again?.kind !== 'claimed') return false;
+    await this.untilAnswered(() => this.jobs.claim(request));
     return (await this.untilAnswered(() => this.jobs.settle(settlement))) === true;
   }
 

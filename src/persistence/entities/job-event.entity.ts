@@ -1,12 +1,18 @@
-import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
+import { Column, Entity, PrimaryColumn } from 'typeorm';
 import type { Json } from '../../jobs/job.js';
 
-/** A move that is not routine: released, reaped, quarantined, retried. The table has no key of its own. */
+/** A move that is not routine: released, reaped, quarantined, retried. */
 @Entity('job_events')
-@Index('job_events_job', ['jobId', 'at'])
 export class JobEventEntity {
-  @PrimaryColumn('uuid', { name: 'job_id' })
+  @PrimaryColumn('uuid', { name: 'job_id', primaryKeyConstraintName: 'job_events_pkey' })
   jobId!: string;
+
+  /** A bigint, as text. */
+  @PrimaryColumn('bigint', {
+    primaryKeyConstraintName: 'job_events_pkey',
+    default: () => "nextval('job_event_seq')",
+  })
+  seq!: string;
 
   @Column('text')
   tenant!: string;

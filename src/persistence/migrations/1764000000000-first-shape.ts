@@ -85,14 +85,17 @@ CREATE TABLE job_attempts (
   CONSTRAINT job_attempts_pkey PRIMARY KEY (job_id, run, number),
   CONSTRAINT job_attempts_outcome CHECK (outcome IN ('completed', 'failed'))
 ) PARTITION BY RANGE (job_id);
+CREATE SEQUENCE job_event_seq;
 CREATE TABLE job_events (
   job_id uuid NOT NULL,
+  seq bigint NOT NULL DEFAULT nextval('job_event_seq'),
   tenant text NOT NULL,
   at timestamptz NOT NULL DEFAULT clock_timestamp(),
   kind text NOT NULL,
-  detail json
+  detail json,
+  CONSTRAINT job_events_pkey PRIMARY KEY (job_id, seq)
 ) PARTITION BY RANGE (job_id);
-CREATE INDEX job_events_job ON job_events (job_id, at);
+ALTER SEQUENCE job_event_seq OWNED BY job_events.seq;
 CREATE SEQUENCE job_log_seq;
 CREATE TABLE job_logs (
   job_id uuid NOT NULL,

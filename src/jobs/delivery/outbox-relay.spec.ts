@@ -1,0 +1,305 @@
+import { Logger } from '@nestjs/common';
+import { z } from 'zod';
+import { aDraft } from '../../../test/support/job-drafts.js';
+import { JobTypeRegistry } from '../../job-types/job-type-registry.js';
+import { JobType, type JobHandler } from '../../job-types/job-type.js';
+import { InMemoryJobQueue } from '../in-memory-job-queue.js';
+import { InMemoryJobRepository } from '../in-memory-job-repository.js';
+import type { Job, JobDraft } from '../job.js';
+import { Lanes } from './lanes.js';
+import { OutboxRelay, WINDOW } from './outbox-relay.js';
+import { ShardLeases } from './shard-leases.js';
+
+const data = z.strictObject({ to: z.string(), secret: z.string().meta({ sensitive: true }).optional() });
+
+@JobType({ name: 'send_email', data, example: { to: 'ann' } })
+class SendEmail implements JobHandler<typeof data> {
+  run(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+const lane = { queue: 'default', shard: 0 };
+
+function setup(shards = 1) {
+  const jobs = new InMemoryJobRepository({ shards });
+  const queue = new InMemoryJobQueue();
+  const types = new JobTypeRegistry([SendEmail]);
+  const lanes = new Lanes(['default'], shards);
+  const relayOf = () => new OutboxRelay(jobs, queue, types, lanes, new ShardLeases(jobs, lanes));
+  const submit = (count: number, more: Partial<JobDraft> = {}): Promise<Job[]> =>
+    jobs.insert(Array.from({ length: count }, () => aDraft({ data: { to: 'ann' }, ...more })));
+  const take = (): string[] => {
+    const taken = [];
+    for (let next = queue.take(lane); next; next = queue.take(lane)) {
+      queue.finish(next);
+      taken.push(next.jobId);
+    }
+    return taken;
+  };
+  return { jobs, queue, relay: relayOf(), relayOf, submit, take };
+}
+
+const idsOf = (jobs: Job[]): string[] => jobs.map(({ id }) => id);
+const priority = (n: number) => ({ options: { ...aDraft().options, priority: n } });
+
+async function turns(count = 20): Promise<void> {
+  for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+beforeAll(() => {
+  Logger.overrideLogger(false);
+});
+
+describe('what was committed just now', () => {
+  it('goes to the queue at once, and is marked', async () => {
+    const { relay, jobs, submit, take } = setup();
+    const made = await submit(3);
+
+    relay.wake(made);
+    await turns();
+
+    expect(take()).toEqual(idsOf(made));
+    for (const { id } of made) {
+      expect((await jobs.find('default', id))!.enqueuedAt).toEqual(expect.any(Date));
+    }
+  });
+
+  it('shares a push with what was committed at the same time', async () => {
+    const { relay, queue, submit } = setup();
+    const push = jest.spyOn(queue, 'push');
+    const made = await submit(100);
+
+    for (const job of made) relay.wake([job]);
+    await turns();
+
+    expect(push.mock.calls.map(([deliveries]) => deliveries.length)).toEqual([100]);
+  });
+
+  it('stays in the record while it is delayed', async () => {
+    const { relay, submit, take } = setup();
+
+    relay.wake(await submit(1, { delay: 1_000 }));
+    await turns();
+
+    expect(take()).toEqual([]);
+  });
+
+  it('does not overtake a backlog', async () => {
+    const { relay, jobs, submit, take } = setup();
+    const old = await submit(2);
+    jobs.advance(1_000);
+    const fresh = await submit(1);
+
+    relay.wake(fresh);
+    await turns();
+    expect(take()).toEqual([]);
+
+    jobs.advance(1_000);
+    await relay.relayBacklogs();
+    expect(take()).toEqual(idsOf([...old, ...fresh]));
+  });
+
+  it('does not pass a pause', async () => {
+    const { relay, jobs, submit, take } = setup();
+    await jobs.pause('default');
+
+    relay.wake(await submit(1));
+    await turns();
+
+    expect(take()).toEqual([]);
+  });
+
+  it('is pushed no further than the window, and the rest follows from the record', async () => {
+    const { relay, jobs, queue, submit } = setup();
+    const made = await submit(WINDOW + 10);
+
+    relay.wake(made);
+    await turns(100);
+    expect(await queue.depth(lane)).toBe(WINDOW);
+
+    expect(await jobs.unclaimed(lane, { olderThan: 0, limit: 5_000 })).toHaveLength(WINDOW);
+
+    for (let n = 0; n < 20; n++) queue.take(lane);
+    jobs.advance(1_000);
+    await relay.relayBacklogs();
+    expect(await queue.depth(lane)).toBe(WINDOW - 10);
+    const delivered = made.map(({ id }) => ({ jobId: id, delivery: 1 }));
+    expect(await queue.missing(lane, delivered)).toEqual([]);
+  });
+
+  it('is left to the record when the queue is down, and nobody notices', async () => {
+    const { relay, jobs, queue, submit, take } = setup();
+    queue.goDown();
+    const made = await submit(2);
+
+    expect(() => relay.wake(made)).not.toThrow();
+    await turns();
+    queue.comeBack();
+    relay.wake(await submit(1));
+    await turns();
+    expect(take()).toEqual([]);
+
+    jobs.advance(1_000);
+    await relay.relayBacklogs();
+    expect(take()).toHaveLength(3);
+    relay.wake(await submit(1));
+    await turns(40);
+    expect(take()).toHaveLength(1);
+  });
+
+  it('is delivered once although its mark got lost', async () => {
+    const { relay, jobs, submit, take } = setup();
+    jest.spyOn(jobs, 'markPushed').mockRejectedValueOnce(new Error('lost'));
+    const made = await submit(1);
+    relay.wake(made);
+    await turns();
+
+    jobs.advance(1_000);
+    await relay.relayBacklogs();
+
+    expect(take()).toEqual(idsOf(made));
+  });
+
+  it('is shown without what is sensitive', async () => {
+    const { relay, queue, submit } = setup();
+
+    relay.wake(await submit(1, { data: { to: 'ann', secret: 'hunter2' } }));
+    await turns();
+
+    expect(queue.take(lane)).toMatchObject({ display: { to: 'ann', secret: '***' } });
+  });
+});
+
+describe('a backlog', () => {
+  it('is relayed by priority, then by due time', async () => {
+    const { relay, jobs, submit, take } = setup();
+    const low = await submit(1, priority(200));
+    jobs.advance(10);
+    const ordinary = await submit(1);
+    jobs.advance(10);
+    const urgent = await submit(1, priority(0));
+    jobs.advance(1_000);
+
+    await relay.relayBacklogs();
+
+    expect(take()).toEqual(idsOf([...urgent, ...ordinary, ...low]));
+  });
+
+  it('comes to the queue when its delay is over', async () => {
+    const { relay, jobs, submit, take } = setup();
+    const made = await submit(1, { delay: 5_000 });
+
+    jobs.advance(4_999);
+    await relay.relayBacklogs();
+    expect(take()).toEqual([]);
+
+    jobs.advance(1);
+    await relay.relayBacklogs();
+    expect(take()).toEqual(idsOf(made));
+  });
+
+  it('fills the queue to its window and no further, pass after pass', async () => {
+    const { relay, jobs, queue, submit } = setup();
+    const made = await submit(WINDOW + 10);
+    jobs.advance(1_000);
+
+    await relay.relayBacklogs();
+    await relay.relayBacklogs();
+    expect(await queue.depth(lane)).toBe(WINDOW);
+
+    for (let n = 0; n < 3; n++) queue.take(lane);
+    await relay.relayBacklogs();
+    expect(await queue.depth(lane)).toBe(WINDOW);
+    expect(await jobs.due(lane, 100)).toHaveLength(made.length - WINDOW - 3);
+  });
+
+  it('is relayed by the one process that holds the lease', async () => {
+    const { relay, relayOf, jobs, queue, submit, take } = setup();
+    await relay.relayBacklogs();
+    const made = await submit(2);
+    jobs.advance(1_000);
+    const other = relayOf();
+    const push = jest.spyOn(queue, 'push');
+
+    await other.relayBacklogs();
+    expect(push).not.toHaveBeenCalled();
+
+    await relay.beforeApplicationShutdown();
+    await relayOf().relayBacklogs();
+    expect(take()).toEqual(idsOf(made));
+  });
+
+  it('is relayed in every shard', async () => {
+    const { relay, jobs, queue, submit } = setup(4);
+    await submit(80);
+    jobs.advance(1_000);
+
+    await relay.relayBacklogs();
+
+    const depths = await Promise.all([0, 1, 2, 3].map((shard) => queue.depth({ ...lane, shard })));
+    expect(depths.reduce((sum, depth) => sum + depth, 0)).toBe(80);
+    expect(Math.min(...depths)).toBeGreaterThan(0);
+  });
+
+  it('waits while the record or the queue is down, and goes on', async () => {
+    const { relay, jobs, queue, submit, take } = setup();
+    const made = await submit(1);
+    jobs.advance(1_000);
+
+    jobs.goDown();
+    await expect(relay.relayBacklogs()).resolves.toBeUndefined();
+    jobs.comeBack();
+    queue.goDown();
+    await expect(relay.relayBacklogs()).resolves.toBeUndefined();
+    queue.comeBack();
+    await relay.relayBacklogs();
+
+    expect(take()).toEqual(idsOf(made));
+  });
+
+  it('shows nothing of data that are too large, or of a type that is not known', async () => {
+    const { relay, jobs, queue, submit } = setup();
+    const [large] = await submit(1, { data: { to: 'x'.repeat(5_000) } });
+    const [unknown] = await submit(1, { type: 'unknown' });
+    jobs.advance(1_000);
+
+    await relay.relayBacklogs();
+
+    expect([queue.take(lane), queue.take(lane)]).toMatchObject([
+      { jobId: large!.id, display: '(too large to show)' },
+      { jobId: unknown!.id, display: null },
+    ]);
+  });
+
+  it('is looked for again and again, from the start of the process to its end', async () => {
+    jest.useFakeTimers();
+    try {
+      const { relay, jobs, submit, take } = setup();
+      relay.onApplicationBootstrap();
+      await jest.advanceTimersByTimeAsync(0);
+      const made = await submit(1);
+      jobs.advance(1_000);
+      await jest.advanceTimersByTimeAsync(300);
+      expect(take()).toEqual(idsOf(made));
+
+      await relay.beforeApplicationShutdown();
+      await submit(1);
+      jobs.advance(1_000);
+      await jest.advanceTimersByTimeAsync(5_000);
+      expect(take()).toEqual([]);
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+});
+
+it('ends a push that is under way before it stops', async () => {
+  const { relay, submit, take } = setup();
+  const made = await submit(1);
+
+  relay.wake(made);
+  await relay.beforeApplicationShutdown();
+
+  expect(take()).toEqual(idsOf(made));
+});

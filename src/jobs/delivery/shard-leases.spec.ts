@@ -1,0 +1,85 @@
+import { InMemoryJobRepository } from '../in-memory-job-repository.js';
+import { RecordUnavailable } from '../job.errors.js';
+import { Lanes } from './lanes.js';
+import { ShardLeases } from './shard-leases.js';
+
+/** Time passes for the processes and the record alike. */
+function setup(processes = 2) {
+  const jobs = new InMemoryJobRepository({ shards: 3 });
+  const lanes = new Lanes(['default'], 3);
+  const pass = (ms: number): void => {
+    jest.advanceTimersByTime(ms);
+    jobs.advance(ms);
+  };
+  return { jobs, pass, leases: Array.from({ length: processes }, () => new ShardLeases(jobs, lanes)) };
+}
+
+beforeEach(() => jest.useFakeTimers());
+afterEach(() => jest.useRealTimers());
+
+it('gives every shard to one process', async () => {
+  const { leases } = setup(3);
+
+  const held = await Promise.all(leases.map((lease) => lease.held()));
+
+  expect(held.flat().toSorted()).toEqual([0, 1, 2]);
+});
+
+it('keeps them with a process that goes on asking', async () => {
+  const { leases, pass } = setup();
+  const [one, other] = [leases[0]!, leases[1]!];
+  await one.held();
+
+  for (let second = 0; second < 20; second++) {
+    pass(1_000);
+    expect([await one.held(), await other.held()]).toEqual([[0, 1, 2], []]);
+  }
+});
+
+it('asks the record only when it is time to renew', async () => {
+  const { jobs, leases, pass } = setup(1);
+  const asked = jest.spyOn(jobs, 'leaseShards');
+
+  for (let tick = 0; tick < 12; tick++) {
+    await leases[0]!.held();
+    pass(250);
+  }
+
+  expect(asked).toHaveBeenCalledTimes(2);
+});
+
+it('passes them on when a process dies', async () => {
+  const { leases, pass } = setup();
+  const [dead, other] = [leases[0]!, leases[1]!];
+  await dead.held();
+
+  pass(5_000);
+  expect(await other.held()).toEqual([]);
+  pass(2_000);
+  expect(await other.held()).toEqual([0, 1, 2]);
+});
+
+it('passes them on at once when a process gives them back', async () => {
+  const { leases } = setup();
+  const [closing, other] = [leases[0]!, leases[1]!];
+  await closing.held();
+
+  await closing.giveBack();
+
+  expect(await other.held()).toEqual([0, 1, 2]);
+});
+
+it('holds nothing while it cannot renew', async () => {
+  const { jobs, leases, pass } = setup(1);
+  const [lease] = leases;
+  await lease!.held();
+  pass(2_000);
+  jobs.goDown();
+
+  await expect(lease!.held()).rejects.toBeInstanceOf(RecordUnavailable);
+  await expect(lease!.held()).rejects.toBeInstanceOf(RecordUnavailable);
+  await expect(lease!.giveBack()).resolves.toBeUndefined();
+
+  jobs.comeBack();
+  expect(await lease!.held()).toEqual([0, 1, 2]);
+});

@@ -1,0 +1,284 @@
+import { randomUUID } from 'node:crypto';
+import { type JobEvent, JobRecord, type LiveRow, takeBack } from './in-memory-job-record.js';
+import { RecordUnavailable } from './job.errors.js';
+import type { Delivery, Lane } from './job-queue.js';
+import { JobRepository, type AttemptReport, type ClaimAnswer, type ClaimRequest } from './job-repository.js';
+import type { DueDelivery, HeldClaim, JobFilter, PageRequest, Reaped, Settlement } from './job-repository.js';
+import type { Job, JobAttempt, JobDraft, JobLogLine } from './job.js';
+import { shardOf } from './shard.js';
+
+/** A first delivery this young (ms) is left to the process that committed it. */
+const FRESH = 500;
+
+/** A job that is not over, with its live row. */
+type Live = [record: JobRecord, live: LiveRow];
+
+/** The record's twin for tests: in this process, by a clock that stands still until a test moves it. */
+export class InMemoryJobRepository extends JobRepository {
+  private readonly records = new Map<string, JobRecord>();
+  private readonly workers = new Map<string, { name: string; beatAt: number }>();
+  private readonly leases = new Map<number, { holder: string; until: number }>();
+  private readonly paused = new Set<string>();
+  private readonly shards: number;
+  private now: number;
+  private idsThisMs = 0;
+  private lastSeq = 0;
+  private down = false;
+
+  /** @param options `now`: where the clock starts, in ms since 1970 */
+  constructor({ shards = 1, now = Date.UTC(2026, 0, 1) } = {}) {
+    super();
+    this.shards = shards;
+    this.now = now;
+  }
+
+  /** From now on every call fails with RecordUnavailable. */
+  goDown(): void {
+    this.down = true;
+  }
+
+  comeBack(): void {
+    this.down = false;
+  }
+
+  /** Takes all claims back, as a crash of PostgreSQL does with those that had not reached the disk. */
+  loseClaims(): void {
+    for (const [, live] of this.live()) live.claim = null;
+  }
+
+  /** Lets time pass, by the record's clock. */
+  advance(ms: number): void {
+    this.now += ms;
+    if (ms > 0) this.idsThisMs = 0;
+  }
+
+  /** A worker's heartbeat. Its attempts bear `name`. */
+  beat(workerId: string, name = 'host:1'): void {
+    this.workers.set(workerId, { name, beatAt: this.now });
+  }
+
+  /** Whether the worker has a row; the reaper deletes it. */
+  knowsWorker(workerId: string): boolean {
+    return this.workers.has(workerId);
+  }
+
+  /** The moves of a job that were not routine, oldest first. */
+  events(jobId: string): JobEvent[] {
+    return this.records.get(jobId)?.events.slice() ?? [];
+  }
+
+  async insert(drafts: readonly JobDraft[]): Promise<Job[]> {
+    await this.answer();
+    return drafts.map((draft) => {
+      const id = this.newId();
+      const record = new JobRecord(id, shardOf(id, this.shards), draft, this.now);
+      this.records.set(id, record);
+      return record.toJob(this.now);
+    });
+  }
+
+  async find(tenant: string, id: string): Promise<Job | undefined> {
+    await this.answer();
+    return this.recordOf(tenant, id)?.toJob(this.now);
+  }
+
+  async attempts(tenant: string, id: string): Promise<JobAttempt[]> {
+    await this.answer();
+    const attempts = this.recordOf(tenant, id)?.attempts ?? [];
+    return attempts.map(({ token: _token, ...attempt }) => attempt);
+  }
+
+  async logs(tenant: string, id: string, page: { afterSeq: number; limit: number }): Promise<JobLogLine[]> {
+    await this.answer();
+    const lines = this.recordOf(tenant, id)?.logs ?? [];
+    return lines.filter(({ seq }) => seq > page.afterSeq).slice(0, page.limit);
+  }
+
+  async list(tenant: string, filter: JobFilter, { limit, before }: PageRequest): Promise<Job[]> {
+    await this.answer();
+    return [...this.records.values()]
+      .filter((record) => record.isOf(tenant) && record.matches(filter, this.now))
+      .filter(({ id }) => before === undefined || id < before)
+      .sort((a, b) => (a.id < b.id ? 1 : -1))
+      .slice(0, limit)
+      .map((record) => record.toJob(this.now));
+  }
+
+  async retry(tenant: string, id: string): Promise<Job | undefined> {
+    await this.answer();
+    const record = this.recordOf(tenant, id);
+    record?.retry(this.now);
+    return record?.toJob(this.now);
+  }
+
+  async claim(request: ClaimRequest): Promise<ClaimAnswer> {
+    await this.answer();
+    const record = this.records.get(request.jobId);
+    return record?.claim(request, this.now, this.paused.has(record.queue)) ?? { kind: 'gone' };
+  }
+
+  async settle(settlement: Settlement): Promise<boolean> {
+    await this.answer();
+    const workerName = (id: string) => this.workers.get(id)?.name ?? id;
+    return this.records.get(settlement.jobId)?.settle(settlement, this.now, workerName) ?? false;
+  }
+
+  async release(claim: HeldClaim, reason: string, delay = 0): Promise<boolean> {
+    await this.answer();
+    const [record] = this.claimed(claim) ?? [];
+    record?.release(reason, delay, this.now);
+    return record !== undefined;
+  }
+
+  async releaseAll(workerId: string, reason: string): Promise<number> {
+    await this.answer();
+    const claimed = this.live().filter(([, { claim }]) => claim?.workerId === workerId);
+    for (const [record] of claimed) record.release(reason, 0, this.now);
+    return claimed.length;
+  }
+
+  async markAlone(held: HeldClaim): Promise<boolean> {
+    await this.answer();
+    const [, live] = this.claimed(held) ?? [];
+    if (live?.claim) live.claim.alone = true;
+    return live !== undefined;
+  }
+
+  async report(report: AttemptReport): Promise<boolean> {
+    await this.answer();
+    const [record] = this.claimed(report) ?? [];
+    record?.report(report, () => ++this.lastSeq);
+    return record !== undefined;
+  }
+
+  async held(workerId: string, olderThan: number): Promise<HeldClaim[]> {
+    await this.answer();
+    return this.live().flatMap(([{ id: jobId }, { claim }]) =>
+      claim?.workerId === workerId && claim.at < this.now - olderThan ? [{ jobId, token: claim.token }] : [],
+    );
+  }
+
+  async due(lane: Lane, limit: number): Promise<DueDelivery[]> {
+    await this.answer();
+    if (this.paused.has(lane.queue)) return [];
+    return this.live(lane)
+      .filter(([record, { pushedAt, runAt }]) => {
+        return pushedAt === null && runAt <= this.now && !record.isFresh(FRESH, this.now);
+      })
+      .sort(byTurn)
+      .slice(0, limit)
+      .map(([record, live]) => record.toDue(live));
+  }
+
+  async markPushed(deliveries: readonly Delivery[]): Promise<void> {
+    await this.answer();
+    for (const [, live] of this.unclaimedOnes(deliveries)) live.pushedAt ??= this.now;
+  }
+
+  async hasBacklog(lane: Lane): Promise<boolean> {
+    await this.answer();
+    if (this.paused.has(lane.queue)) return true;
+    return this.live(lane).some(([, { pushedAt, runAt }]) => pushedAt === null && runAt < this.now - FRESH);
+  }
+
+  async leaseShards(holder: string, shards: readonly number[], lease: number): Promise<number[]> {
+    await this.answer();
+    return [...shards]
+      .sort((a, b) => a - b)
+      .filter((shard) => {
+        const known = this.leases.get(shard);
+        if (known && known.holder !== holder && known.until >= this.now) return false;
+        this.leases.set(shard, { holder, until: this.now + lease });
+        return true;
+      });
+  }
+
+  async returnShards(holder: string): Promise<void> {
+    await this.answer();
+    for (const [shard, lease] of this.leases) if (lease.holder === holder) this.leases.delete(shard);
+  }
+
+  async unclaimed(
+    lane: Lane,
+    { olderThan, after = '', limit }: { olderThan: number; after?: string; limit: number },
+  ): Promise<DueDelivery[]> {
+    await this.answer();
+    return this.live(lane)
+      .filter(([, { claim, pushedAt }]) => !claim && pushedAt !== null && pushedAt <= this.now - olderThan)
+      .filter(([{ id }]) => id > after)
+      .slice(0, limit)
+      .map(([record, live]) => record.toDue(live));
+  }
+
+  async redeliver(deliveries: readonly Delivery[]): Promise<number> {
+    await this.answer();
+    const lost = this.unclaimedOnes(deliveries).filter(([, { pushedAt }]) => pushedAt !== null);
+    for (const [, live] of lost) takeBack(live);
+    return lost.length;
+  }
+
+  async reap(lease: number, crashLimit: number): Promise<Reaped[]> {
+    await this.answer();
+    const old = this.now - lease;
+    for (const [id, { beatAt }] of this.workers) if (beatAt < old) this.workers.delete(id);
+
+    return this.live().flatMap(([record, live]) => {
+      if (!live.claim || live.claim.at >= old || this.workers.has(live.claim.workerId)) return [];
+      return [record.reap(live, live.claim.workerId, crashLimit, this.now)];
+    });
+  }
+
+  async pause(queue: string): Promise<void> {
+    await this.answer();
+    this.paused.add(queue);
+  }
+
+  async resume(queue: string): Promise<void> {
+    await this.answer();
+    this.paused.delete(queue);
+  }
+
+  /** By id, as the map grows. */
+  private live(lane?: Lane): Live[] {
+    return [...this.records.values()].flatMap((record): Live[] => {
+      const here = !lane || (record.queue === lane.queue && record.shard === lane.shard);
+      return here && record.live ? [[record, record.live]] : [];
+    });
+  }
+
+  private unclaimedOnes(deliveries: readonly Delivery[]): Live[] {
+    return deliveries.flatMap(({ jobId, delivery }): Live[] => {
+      const record = this.records.get(jobId);
+      const live = record?.live;
+      return record && live && !live.claim && live.delivery === delivery ? [[record, live]] : [];
+    });
+  }
+
+  private claimed({ jobId, token }: HeldClaim): Live | undefined {
+    const record = this.records.get(jobId);
+    return record?.live && record.isHeldBy(token) ? [record, record.live] : undefined;
+  }
+
+  private recordOf(tenant: string, id: string): JobRecord | undefined {
+    const record = this.records.get(id);
+    return record?.isOf(tenant) ? record : undefined;
+  }
+
+  /** RFC 9562, version 7; a sequence in rand_a keeps the order within a millisecond. */
+  private newId(): string {
+    if (this.idsThisMs > 0xfff) this.advance(1);
+    const time = this.now.toString(16).padStart(12, '0');
+    const sequence = (this.idsThisMs++).toString(16).padStart(3, '0');
+    return `${time.slice(0, 8)}-${time.slice(8)}-7${sequence}-${randomUUID().slice(19)}`;
+  }
+
+  private async answer(): Promise<void> {
+    await Promise.resolve();
+    if (this.down) throw new RecordUnavailable(new Error('it is down'));
+  }
+}
+
+/** By priority, due time, id. */
+function byTurn([a, one]: Live, [b, other]: Live): number {
+  return a.priority - b.priority || one.runAt - other.runAt || (a.id < b.id ? -1 : 1);
+}

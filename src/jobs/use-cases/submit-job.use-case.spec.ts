@@ -1,0 +1,185 @@
+import { Logger } from '@nestjs/common';
+import { z } from 'zod';
+import { fixed } from '../../job-types/backoff.js';
+import { JobTypeRegistry } from '../../job-types/job-type-registry.js';
+import { JobType, type JobHandler } from '../../job-types/job-type.js';
+import { Lanes } from '../delivery/lanes.js';
+import { OutboxRelay } from '../delivery/outbox-relay.js';
+import { ShardLeases } from '../delivery/shard-leases.js';
+import { InMemoryJobQueue } from '../in-memory-job-queue.js';
+import { InMemoryJobRepository } from '../in-memory-job-repository.js';
+import { RecordUnavailable, ValidationFailed } from '../job.errors.js';
+import { MAX_DATA_LENGTH } from '../limits.js';
+import { SubmitJobUseCase } from './submit-job.use-case.js';
+
+const data = z.strictObject({ to: z.email(), body: z.string().optional(), copies: z.int().default(1) });
+
+@JobType({
+  name: 'send_email',
+  data,
+  example: { to: 'ann@example.org' },
+  queue: 'mail',
+  attempts: 5,
+  backoff: fixed('2s'),
+  timeout: '30s',
+})
+class SendEmail implements JobHandler<typeof data> {
+  run(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+const tenant = 'default';
+const lane = { queue: 'mail', shard: 0 };
+const anEmail = { tenant, type: 'send_email', data: { to: 'ann@example.org' } };
+
+function setup() {
+  const jobs = new InMemoryJobRepository();
+  const queue = new InMemoryJobQueue();
+  const types = new JobTypeRegistry([SendEmail]);
+  const lanes = new Lanes(['mail'], 1);
+  const relay = new OutboxRelay(jobs, queue, types, lanes, new ShardLeases(jobs, lanes));
+  return { jobs, queue, relay, submitJob: new SubmitJobUseCase(types, jobs, relay) };
+}
+
+/** Lets what was begun and not waited for go on. */
+async function turns(): Promise<void> {
+  for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+async function violations(call: Promise<unknown>): Promise<string[]> {
+  const error = await call.catch((thrown: unknown) => thrown);
+  expect(error).toBeInstanceOf(ValidationFailed);
+  return (error as ValidationFailed).errors.map(({ path }) => path);
+}
+
+beforeAll(() => {
+  Logger.overrideLogger(false);
+});
+
+describe('one job', () => {
+  it('is on record when it is answered, and soon in the queue', async () => {
+    const { submitJob, jobs, queue } = setup();
+
+    const job = await submitJob.execute(anEmail);
+
+    expect(await jobs.find(tenant, job.id)).toEqual(job);
+    await turns();
+    expect(queue.take(lane)).toMatchObject({ jobId: job.id, delivery: 1, type: 'send_email' });
+    expect((await jobs.find(tenant, job.id))!.enqueuedAt).toEqual(expect.any(Date));
+  });
+
+  it('answers while the queue is down, and leaves the job to the relay', async () => {
+    const { submitJob, jobs, queue, relay } = setup();
+    queue.goDown();
+
+    const { id } = await submitJob.execute(anEmail);
+
+    await turns();
+    expect(await jobs.find(tenant, id)).toMatchObject({ status: 'waiting', enqueuedAt: null });
+    queue.comeBack();
+    jobs.advance(1_000);
+    await relay.relayBacklogs();
+    expect(queue.take(lane)).toMatchObject({ jobId: id });
+  });
+
+  it('is not accepted while the record is down', async () => {
+    const { submitJob, jobs, queue } = setup();
+    jobs.goDown();
+
+    await expect(submitJob.execute(anEmail)).rejects.toBeInstanceOf(RecordUnavailable);
+
+    jobs.comeBack();
+    await turns();
+    expect(await jobs.list(tenant, {}, { limit: 1 })).toEqual([]);
+    expect(await queue.depth(lane)).toBe(0);
+  });
+
+  it('keeps the data as they were sent, not as the schema reads them', async () => {
+    const { submitJob } = setup();
+
+    expect((await submitJob.execute(anEmail)).data).toEqual({ to: 'ann@example.org' });
+  });
+
+  it('gets its queue and its options from the type, unless the submit says otherwise', async () => {
+    const { submitJob } = setup();
+
+    const plain = await submitJob.execute({ ...anEmail, options: { priority: undefined } });
+    const special = await submitJob.execute({
+      ...anEmail,
+      options: { priority: 0, attempts: 1, timeout: 10, backoff: fixed(0) },
+    });
+
+    expect(plain).toMatchObject({
+      queue: 'mail',
+      options: { priority: 100, attempts: 5, timeout: 30_000, backoff: fixed('2s') },
+    });
+    expect(special.options).toEqual({ priority: 0, attempts: 1, timeout: 10, backoff: fixed(0) });
+  });
+
+  it('waits for its delay or its moment, and not in the queue', async () => {
+    const { submitJob, queue } = setup();
+    const runAt = new Date('2999-01-01');
+
+    expect(await submitJob.execute({ ...anEmail, options: { delay: 5_000 } })).toMatchObject({
+      status: 'delayed',
+    });
+    expect(await submitJob.execute({ ...anEmail, options: { runAt } })).toMatchObject({
+      status: 'delayed',
+      runAt,
+    });
+
+    await turns();
+    expect(await queue.depth(lane)).toBe(0);
+  });
+
+  it.each([
+    ['an unknown type', { type: 'send_fax' }, ['type']],
+    ['data that break the schema', { data: { to: 'ann', cc: 'bob' } }, ['data.to', 'data.cc']],
+    ['no data', { data: undefined }, ['data']],
+    ['data that cannot be kept', { data: { to: 'ann@example.org', body: 'a\u0000' } }, ['data.body']],
+    [
+      'more data than a job may carry',
+      { data: { to: 'ann@example.org', body: 'x'.repeat(MAX_DATA_LENGTH) } },
+      ['data'],
+    ],
+  ])('is refused for %s, and leaves nothing behind', async (_what, wrong, paths) => {
+    const { submitJob, jobs } = setup();
+
+    expect(await violations(submitJob.execute({ ...anEmail, ...wrong }))).toEqual(paths);
+
+    expect(await jobs.list(tenant, {}, { limit: 1 })).toEqual([]);
+  });
+});
+
+describe('many jobs', () => {
+  it('come back in the order in which they were sent', async () => {
+    const { submitJob, jobs, queue } = setup();
+    const sent = ['a', 'b', 'c'].map((name) => ({ ...anEmail, data: { to: `${name}@example.org` } }));
+
+    const accepted = await submitJob.executeMany(tenant, sent);
+
+    expect(accepted.map((job) => job.data)).toEqual(sent.map((job) => job.data));
+    expect(await jobs.list(tenant, {}, { limit: 10 })).toHaveLength(3);
+    await turns();
+    expect(await queue.depth(lane)).toBe(3);
+  });
+
+  it('are refused all together, and every fault of each is named by its place', async () => {
+    const { submitJob, jobs } = setup();
+
+    const call = submitJob.executeMany(tenant, [
+      anEmail,
+      { type: 'send_fax', data: null },
+      anEmail,
+      { ...anEmail, data: { to: 'ann', cc: 'bob' } },
+    ]);
+
+    expect(await violations(call)).toEqual(['jobs.1.type', 'jobs.3.data.to', 'jobs.3.data.cc']);
+    expect(await jobs.list(tenant, {}, { limit: 1 })).toEqual([]);
+  });
+
+  it('may be none', async () => {
+    expect(await setup().submitJob.executeMany(tenant, [])).toEqual([]);
+  });
+});

@@ -1,0 +1,75 @@
+import { randomUUID } from 'node:crypto';
+import { RecordUnavailable } from '../../src/jobs/job.errors.js';
+import { describeDelivery } from './job-repository.delivery.contract.js';
+import { describeListing } from './job-repository.listing.contract.js';
+import { describeLiveness } from './job-repository.liveness.contract.js';
+import { describeSubmitting } from './job-repository.submitting.contract.js';
+import { describeWorking } from './job-repository.working.contract.js';
+import { type RecordUnderTest, Scene } from './record-scene.js';
+
+/** The promises of JobRepository. `setup` gives the suite one record, shared by all its tests. */
+export function describeJobRepository(name: string, setup: () => Promise<RecordUnderTest>): void {
+  describe(name, () => {
+    let under: RecordUnderTest;
+
+    beforeAll(async () => {
+      under = await setup();
+    });
+
+    const scene = (): Scene => new Scene(under);
+    const suite = { scene, record: (): RecordUnderTest => under };
+
+    describeSubmitting(suite);
+    describeListing(suite);
+    describeWorking(suite);
+    describeDelivery(suite);
+    describeLiveness(suite);
+
+    describe('an outage', () => {
+      it('is told as such by every call, and leaves what was committed', async () => {
+        const at = scene();
+        const { jobs, tenant, workerId, lane, queue } = at;
+        const claim = await at.claimNew();
+        const { jobId: id } = claim;
+        const report = { ...claim, lines: [{ at: new Date(), line: 'x' }] };
+        const calls: (() => Promise<unknown>)[] = [
+          () => jobs.insert([at.draft()]),
+          () => jobs.find(tenant, id),
+          () => jobs.attempts(tenant, id),
+          () => jobs.logs(tenant, id, { afterSeq: 0, limit: 1 }),
+          () => jobs.list(tenant, {}, { limit: 1 }),
+          () => jobs.retry(tenant, id),
+          () => jobs.claim({ ...claim, workerId, token: randomUUID() }),
+          () => at.complete(claim),
+          () => jobs.release(claim, 'x'),
+          () => jobs.releaseAll(workerId, 'x'),
+          () => jobs.markAlone(claim),
+          () => jobs.report(report),
+          () => jobs.held(workerId, 0),
+          () => jobs.due(lane, 1),
+          () => jobs.markPushed([claim]),
+          () => jobs.hasBacklog(lane),
+          () => jobs.leaseShards(workerId, [0], 1),
+          () => jobs.returnShards(workerId),
+          () => jobs.unclaimed(lane, { olderThan: 0, limit: 1 }),
+          () => jobs.redeliver([claim]),
+          () => jobs.reap(1, 1),
+          () => jobs.pause(queue),
+          () => jobs.resume(queue),
+        ];
+        await under.goDown();
+        try {
+          for (const call of calls) await expect(call()).rejects.toBeInstanceOf(RecordUnavailable);
+        } finally {
+          await under.comeBack();
+        }
+
+        expect(await jobs.list(tenant, {}, { limit: 10 })).toHaveLength(1);
+        // A claim need not have reached the disk; asked for again with its token, it is granted.
+        expect(await jobs.claim({ ...claim, workerId })).toEqual({ kind: 'claimed', claim });
+        expect(await at.complete(claim)).toBe(true);
+        expect(await at.found({ id })).toMatchObject({ status: 'completed' });
+      });
+    });
+  });
+}

@@ -1,0 +1,225 @@
+import { randomUUID } from 'node:crypto';
+import type { Claim, Reaped } from '../../src/jobs/job-repository.js';
+import type { Scene, Suite } from './record-scene.js';
+
+const LEASE = 10_000;
+const CRASH_LIMIT = 3;
+
+let shards = 100;
+
+export function describeLiveness({ scene, record }: Suite): void {
+  /** Lets the scene's worker die, and reaps. Other tests leave claims behind too: only the scene's are told. */
+  const reapAfterDeath = async (at: Scene, claims: Claim[]): Promise<Reaped[]> => {
+    await record().advance(LEASE + 1_000);
+    const reaped = await at.jobs.reap(LEASE, CRASH_LIMIT);
+    return reaped.filter(({ jobId }) => claims.some((claim) => claim.jobId === jobId));
+  };
+
+  describe('the lease on a shard', () => {
+    it('has one holder, who may renew it', async () => {
+      const { jobs } = scene();
+      const [one, other] = [randomUUID(), randomUUID()];
+      const [a, b, c] = [shards++, shards++, shards++];
+
+      expect(await jobs.leaseShards(one, [b, a], 5_000)).toEqual([a, b]);
+      expect(await jobs.leaseShards(other, [a, b, c], 5_000)).toEqual([c]);
+      expect(await record().other.leaseShards(one, [a, b, c], 5_000)).toEqual([a, b]);
+    });
+
+    it('goes to the next one when it is over', async () => {
+      const { jobs } = scene();
+      const [one, other] = [randomUUID(), randomUUID()];
+      const shard = shards++;
+      await jobs.leaseShards(one, [shard], 5_000);
+      await record().advance(4_000);
+      expect(await jobs.leaseShards(other, [shard], 5_000)).toEqual([]);
+
+      await jobs.leaseShards(one, [shard], 5_000);
+      await record().advance(4_000);
+      expect(await jobs.leaseShards(other, [shard], 5_000)).toEqual([]);
+
+      await record().advance(1_001);
+      expect(await jobs.leaseShards(other, [shard], 5_000)).toEqual([shard]);
+      expect(await jobs.leaseShards(one, [shard], 5_000)).toEqual([]);
+    });
+
+    it('is granted to one of many who ask at once', async () => {
+      const shard = shards++;
+      const holders = Array.from({ length: 8 }, () => randomUUID());
+
+      const answers = await Promise.all(
+        holders.map((holder, n) =>
+          (n % 2 ? record().jobs : record().other).leaseShards(holder, [shard], 5_000),
+        ),
+      );
+
+      expect(answers.filter((granted) => granted.length === 1)).toHaveLength(1);
+    });
+
+    it('is free at once when it is given back, and only by its holder', async () => {
+      const { jobs } = scene();
+      const [one, other] = [randomUUID(), randomUUID()];
+      const shard = shards++;
+      await jobs.leaseShards(one, [shard], 5_000);
+
+      await jobs.returnShards(other);
+      expect(await jobs.leaseShards(other, [shard], 5_000)).toEqual([]);
+
+      await jobs.returnShards(one);
+      expect(await jobs.leaseShards(other, [shard], 5_000)).toEqual([shard]);
+    });
+  });
+
+  describe('what a worker holds', () => {
+    it('is told to it once it is older than asked', async () => {
+      const at = scene();
+      const claim = await at.claimNew();
+      const done = await at.claimNew();
+      await at.complete(done);
+
+      expect(await at.jobs.held(at.workerId, 10_000)).toEqual([]);
+      await record().advance(10_001);
+      expect(await at.jobs.held(at.workerId, 10_000)).toEqual([{ jobId: claim.jobId, token: claim.token }]);
+      expect(await at.jobs.held(randomUUID(), 10_000)).toEqual([]);
+    });
+
+    it('can be marked as running alone by its token only', async () => {
+      const at = scene();
+      const claim = await at.claimNew();
+
+      expect(await at.jobs.markAlone({ ...claim, token: randomUUID() })).toBe(false);
+      expect(await at.jobs.markAlone(claim)).toBe(true);
+      expect(await at.jobs.markAlone(claim)).toBe(true);
+      await at.complete(claim);
+      expect(await at.jobs.markAlone(claim)).toBe(false);
+    });
+  });
+
+  describe('reaping', () => {
+    it('takes back what a dead worker held: a crash more, no attempt less', async () => {
+      const at = scene();
+      await record().beat(at.workerId);
+      const claim = await at.claimNew();
+
+      const reaped = await reapAfterDeath(at, [claim]);
+
+      expect(reaped).toEqual([{ jobId: claim.jobId, workerId: at.workerId, crashes: 1, quarantined: false }]);
+      expect(await record().knowsWorker(at.workerId)).toBe(false);
+      const job = await at.found({ id: claim.jobId });
+      expect(job).toMatchObject({ status: 'waiting', delivery: 2, attemptsMade: 0, enqueuedAt: null });
+      expect(await at.jobs.attempts(at.tenant, job.id)).toEqual([]);
+      expect(await record().events(job.id)).toEqual([
+        { kind: 'reaped', detail: { worker: at.workerId, crashes: 1 } },
+      ]);
+      expect(await at.complete(claim, 'late')).toBe(false);
+      expect(await at.claim(job)).toMatchObject({ crashes: 1, attempt: 1, delivery: 2 });
+    });
+
+    it('leaves a worker alone whose heart beats, however long its job takes', async () => {
+      const at = scene();
+      await record().beat(at.workerId);
+      const claim = await at.claimNew();
+      await record().advance(LEASE * 10);
+      await record().beat(at.workerId);
+
+      const reaped = await at.jobs.reap(LEASE, CRASH_LIMIT);
+
+      expect(reaped.filter(({ workerId }) => workerId === at.workerId)).toEqual([]);
+      expect(await record().knowsWorker(at.workerId)).toBe(true);
+      expect(await at.complete(claim)).toBe(true);
+    });
+
+    it('gives a claim by an unknown worker a full lease', async () => {
+      const at = scene();
+      const claim = await at.claimNew();
+      const early = await at.jobs.reap(LEASE, CRASH_LIMIT);
+
+      expect(early.filter(({ jobId }) => jobId === claim.jobId)).toEqual([]);
+      expect(await reapAfterDeath(at, [claim])).toHaveLength(1);
+    });
+
+    it('happens once when several processes do it at once', async () => {
+      const at = scene();
+      await record().beat(at.workerId);
+      const claims = await Promise.all(Array.from({ length: 10 }, () => at.claimNew()));
+      await record().advance(LEASE + 1_000);
+
+      const passes = await Promise.all(
+        [at.jobs, record().other, at.jobs, record().other].map((jobs) => jobs.reap(LEASE, CRASH_LIMIT)),
+      );
+
+      const mine = passes.flat().filter(({ workerId }) => workerId === at.workerId);
+      expect(mine.map(({ jobId }) => jobId).toSorted()).toEqual(claims.map(({ jobId }) => jobId).toSorted());
+      for (const { jobId } of claims) expect(await at.found({ id: jobId })).toMatchObject({ delivery: 2 });
+    });
+
+    it('does not condemn a job for crashes that it shared with others', async () => {
+      const at = scene();
+      const job = await at.submit();
+
+      for (let crash = 1; crash <= CRASH_LIMIT + 2; crash++) {
+        const claim = await at.claim(await at.found(job), { workerId: randomUUID() });
+        expect(await reapAfterDeath(at, [claim])).toMatchObject([{ crashes: crash, quarantined: false }]);
+      }
+
+      expect(await at.found(job)).toMatchObject({ status: 'waiting', attemptsMade: 0 });
+    });
+
+    it('quarantines a job that killed its process alone, time and again', async () => {
+      const at = scene();
+      const job = await at.submit();
+      const crash = async (alone: boolean): Promise<Reaped> => {
+        const claim = await at.claim(await at.found(job), { workerId: randomUUID() });
+        if (alone) await at.jobs.markAlone(claim);
+        const [reaped] = await reapAfterDeath(at, [claim]);
+        return reaped!;
+      };
+
+      const crashes = [];
+      for (const alone of [false, true, false, true, true]) crashes.push(await crash(alone));
+
+      expect(crashes.map(({ quarantined }) => quarantined)).toEqual([false, false, false, false, true]);
+      const failed = await at.found(job);
+      expect(failed).toMatchObject({
+        status: 'failed',
+        error: { code: 'CRASHED', message: expect.stringContaining('5 times') },
+        attemptsMade: 0,
+        delivery: 5,
+        startedAt: expect.any(Date),
+        finishedAt: expect.any(Date),
+      });
+      expect(await at.jobs.list(at.tenant, { statuses: ['failed'] }, { limit: 10 })).toEqual([failed]);
+      expect((await record().events(job.id)).map(({ kind }) => kind)).toEqual([
+        ...Array<string>(4).fill('reaped'),
+        'quarantined',
+      ]);
+      expect(await at.dueIds()).toEqual([]);
+    });
+
+    it('forgives the crashes of a quarantined job that is retried', async () => {
+      const at = scene();
+      const claim = await at.claimNew();
+      await at.jobs.markAlone(claim);
+      await record().advance(LEASE + 1_000);
+      await at.jobs.reap(LEASE, 1);
+
+      const retried = await at.jobs.retry(at.tenant, claim.jobId);
+
+      expect(retried).toMatchObject({ status: 'waiting', run: 2, delivery: 2, error: null });
+      expect(await at.claim(retried!)).toMatchObject({ crashes: 0, attempt: 1 });
+    });
+
+    it('forgets that a job ran alone when it is handed back', async () => {
+      const at = scene();
+      const first = await at.claimNew();
+      await at.jobs.markAlone(first);
+      await at.jobs.release(first, 'shutdown');
+      const second = await at.claim(await at.found({ id: first.jobId }), { workerId: randomUUID() });
+      await record().advance(LEASE + 1_000);
+
+      const reaped = (await at.jobs.reap(LEASE, 1)).filter(({ jobId }) => jobId === second.jobId);
+
+      expect(reaped).toMatchObject([{ crashes: 1, quarantined: false }]);
+    });
+  });
+}
