@@ -1,9 +1,10 @@
 import { ApiModule } from './api.module.js';
 import { checkStores } from './boot/check-stores.js';
+import { closeApi } from './boot/close-api.js';
 import { closeOnSignal } from './boot/close-on-signal.js';
 import { loadExtensions } from './boot/load-extensions.js';
 import { run } from './boot/run.js';
-import { addressOf, startApi } from './boot/start-api.js';
+import { addressOf, portOf, startApi } from './boot/start-api.js';
 import { parseConfig } from './config/parse-config.js';
 import { processEnvironment } from './config/process-environment.js';
 import { AppLogger } from './logging/app-logger.js';
@@ -17,7 +18,8 @@ await run(async () => {
   const platform = platformOf(config, await loadExtensions(config));
   await checkStores(platform);
 
-  const app = await startApi(ApiModule.register(platform, PlatformModule.register(platform)), config);
-  closeOnSignal(() => app.close());
-  new AppLogger(config.log).log('listening', { url: addressOf(config) }, 'Api');
+  const starting = startApi(ApiModule.register(platform, PlatformModule.register(platform)), config);
+  closeOnSignal(config, async () => closeApi(await starting));
+  const url = addressOf(config, portOf(await starting));
+  new AppLogger(config.log).log('listening', { url }, 'Api');
 });

@@ -1,11 +1,11 @@
 import { NestFactory } from '@nestjs/core';
+import { BootLogger } from './boot/boot-logger.js';
 import { checkStores } from './boot/check-stores.js';
 import { closeOnSignal } from './boot/close-on-signal.js';
 import { loadExtensions } from './boot/load-extensions.js';
 import { run } from './boot/run.js';
 import { parseConfig } from './config/parse-config.js';
 import { processEnvironment } from './config/process-environment.js';
-import { AppLogger } from './logging/app-logger.js';
 import { PlatformModule, platformOf } from './platform.module.js';
 import { WorkerModule } from './worker.module.js';
 
@@ -15,9 +15,11 @@ await run(async () => {
   const platform = platformOf(config, await loadExtensions(config));
   await checkStores(platform);
 
-  const app = await NestFactory.createApplicationContext(
+  const starting = NestFactory.createApplicationContext(
     WorkerModule.register(platform, PlatformModule.register(platform)),
-    { abortOnError: false, logger: new AppLogger(config.log) },
+    { abortOnError: false, logger: new BootLogger(config.log) },
   );
-  closeOnSignal(() => app.close());
+  // It takes jobs before it is all up, and from then on must hand them back.
+  closeOnSignal(config, async () => (await starting).close());
+  await starting;
 });

@@ -49,7 +49,9 @@ export class Readiness {
     const table = this.database.options.migrationsTableName ?? 'migrations';
     const rows: { name: string }[] = await this.database.query(`SELECT name FROM "${table}"`);
     const applied = new Set(rows.map(({ name }) => name));
-    const pending = this.database.migrations.filter((migration) => !applied.has(migration.name ?? ''));
+    const pending = this.database.migrations.filter(
+      (migration) => !applied.has(migration.name ?? migration.constructor.name),
+    );
 
     if (pending.length > 0) throw new Error(`${pending.length} migrations are not applied`);
   }

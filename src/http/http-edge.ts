@@ -17,7 +17,7 @@ export function configureHttp(app: NestExpressApplication, { http }: AppConfig):
   app.disable('etag');
   app.set('trust proxy', http.trustProxy);
 
-  app.use(helmet(SECURITY_HEADERS));
+  app.use(helmet(securityHeaders(http.apiPublicUrl)));
   allowOrigins(app, http.corsOrigins);
   app.use(apiKeyMiddleware(http.apiKeys));
   app.use(refuseWrongMethods(), requireJson);
@@ -39,26 +39,29 @@ export function configureHttp(app: NestExpressApplication, { http }: AppConfig):
  * (nothing is fetched from other hosts, and it would hold up the page where there is no internet).
  * Nothing here may take plain http for https: no HSTS, no upgrade, and not the headers that browsers ignore there.
  */
-const SECURITY_HEADERS: Parameters<typeof helmet>[0] = {
-  contentSecurityPolicy: {
-    useDefaults: false,
-    directives: {
-      defaultSrc: ["'self'"],
-      scriptSrc: ["'self'"],
-      styleSrc: ["'self'", "'unsafe-inline'"],
-      imgSrc: ["'self'", 'data:'],
-      fontSrc: ["'self'", 'data:'],
-      objectSrc: ["'none'"],
-      baseUri: ["'self'"],
-      formAction: ["'self'"],
-      frameAncestors: ["'none'"],
+function securityHeaders(api?: string): Parameters<typeof helmet>[0] {
+  return {
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: {
+        defaultSrc: ["'self'"],
+        connectSrc: ["'self'", ...(api ? [new URL(api).origin] : [])],
+        scriptSrc: ["'self'"],
+        styleSrc: ["'self'", "'unsafe-inline'"],
+        imgSrc: ["'self'", 'data:'],
+        fontSrc: ["'self'", 'data:'],
+        objectSrc: ["'none'"],
+        baseUri: ["'self'"],
+        formAction: ["'self'"],
+        frameAncestors: ["'none'"],
+      },
     },
-  },
-  strictTransportSecurity: false,
-  crossOriginOpenerPolicy: false,
-  originAgentCluster: false,
-  xPoweredBy: false,
-};
+    strictTransportSecurity: false,
+    crossOriginOpenerPolicy: false,
+    originAgentCluster: false,
+    xPoweredBy: false,
+  };
+}
 
 const EXPOSED_HEADERS = [
   'Location',

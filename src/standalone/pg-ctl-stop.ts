@@ -7,7 +7,6 @@ export async function pgCtlStop(
   seconds: number,
 ): Promise<boolean> {
   const args = ['stop', '--pgdata', folder, '--mode', mode, '--wait', '--timeout', String(seconds)];
-  // A second Ctrl-C must not end the one who waits.
-  const { code } = await account.run(binaries.pgCtl, args, { detached: true });
+  const { code } = await account.run(binaries.pgCtl, args);
   return code === 0;
 }

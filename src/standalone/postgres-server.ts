@@ -47,7 +47,6 @@ export class PostgresServer {
       cluster.account.own(cluster.logFile);
       const logStart = fstatSync(logFd).size;
       const child = cluster.account.spawn(cluster.binaries.postgres, serverArgs(cluster.folder, port), {
-        detached: true,
         stdio: ['ignore', logFd, logFd],
       });
       return new PostgresServer(cluster, port, child, logStart);

@@ -54,8 +54,9 @@ export class ServerAccount {
     const [command = program, ...rest] = [...this.prefix, program, ...args];
     // setpriv needs root to change to the account by itself.
     const { uid, gid } = (this.prefix.length === 0 && this.identity) || {};
-    // The account may not be allowed into the folder this process stands in.
-    return spawn(command, rest, { cwd: '/', windowsHide: true, ...options, uid, gid });
+    // A group of its own, which Ctrl-C in the terminal does not reach. The account may not be allowed into this
+    // process's folder.
+    return spawn(command, rest, { cwd: '/', windowsHide: true, detached: true, ...options, uid, gid });
   }
 
   /** Runs a program to its end. Rejects when it cannot be started at all. */

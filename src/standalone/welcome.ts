@@ -12,7 +12,7 @@ export function welcome(address: string, { http, mail, dataDir, queue }: AppConf
   API          ${address}/jobs`;
 
   return `
-The job queue runs on port ${http.port}.
+The job queue runs on port ${address.slice(address.lastIndexOf(':') + 1)}.
 ${ui}
 
   Delivery by ${queue.backend === 'postgres' ? 'PostgreSQL' : 'Redis'}, data in ${dataDir}${mail.directory ? `, mail in ${mail.directory}` : ''}
