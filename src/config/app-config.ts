@@ -20,6 +20,8 @@ export abstract class AppConfig {
     readonly rateLimitPerMinute: number;
     /** Express `trust proxy`: how many proxies stand before the API. */
     readonly trustProxy: number;
+    /** Where clients reach the API, without a slash at the end; undefined where it is the process itself. */
+    readonly apiPublicUrl?: string;
     /** Swagger UI and Bull Board mounted in the API. */
     readonly ui: boolean;
     /** Accepted keys; an empty list means that no key is asked for. */

@@ -2,7 +2,9 @@ import { readFileSync } from 'node:fs';
 import { parseEnv } from 'node:util';
 import { variables } from './environment.js';
 
-const example = readFileSync('.env.example', 'utf8');
+const [example = '', forCompose = ''] = readFileSync('.env.example', 'utf8').split(
+  '\n# For docker-compose.yml alone.\n',
+);
 const page = readFileSync('docs/configuration.md', 'utf8');
 
 it('.env.example lists every variable with its default and meaning, in order', () => {
@@ -13,6 +15,12 @@ it('.env.example lists every variable with its default and meaning, in order', (
 
 it('.env.example changes nothing when it is copied', () => {
   expect(parseEnv(example)).toEqual({});
+});
+
+it('.env.example has what docker-compose.yml cannot do without', () => {
+  const needed = readFileSync('docker-compose.yml', 'utf8').matchAll(/\$\{(\w+):\?/g);
+
+  expect(Object.keys(parseEnv(forCompose))).toEqual([...new Set([...needed].map(([, name]) => name))]);
 });
 
 it('docs/configuration.md has a row for every variable with its default and meaning, in order', () => {

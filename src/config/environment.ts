@@ -29,6 +29,9 @@ const notes = z.registry<VariableNotes>();
 const postgresUrl = url(['postgres', 'postgresql'], 'postgres://user:password@host:5432/name');
 const redisUrl = url(['redis', 'rediss'], 'redis://host:6379 or rediss://host:6380');
 const smtpUrl = url(['smtp', 'smtps'], 'smtp://user:password@host:587 or smtps://host:465');
+const publicUrl = url(['http', 'https'], 'https://jobs.example.com').transform((given) =>
+  given.replace(/\/+$/, ''),
+);
 const backend = choice('redis', 'postgres');
 const logLevel = choice('debug', 'log', 'warn', 'error');
 const logFormat = choice('pretty', 'json');
@@ -59,6 +62,7 @@ export const environment = z.object({
   TRUST_PROXY: variable('0', 'How many proxies stand before the API.', integer(0, 100)),
   BODY_LIMIT: variable('1mb', 'Largest request body, such as 512kb, 1mb or 65536.', bytes),
   API_KEYS: secret('Accepted API keys, at least 16 characters each; empty: no key is asked for.', apiKeys),
+  API_PUBLIC_URL: optional('Where clients reach the API; only the dashboard process asks for it.', publicUrl),
   UI: variable('on', 'Swagger UI and Bull Board in the API: on or off.', flag),
 
   LOG_LEVEL: variable('log', 'Least severe level written: debug, log, warn or error.', logLevel),

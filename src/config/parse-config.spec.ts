@@ -108,17 +108,14 @@ describe('what is parsed', () => {
 });
 
 describe('what each process needs', () => {
-  it.each<Entry>(['main', 'worker', 'dashboard'])(
-    '%s needs a database and something that delivers',
-    (entry) => {
-      expect(refusal({}, entry).split('\n')).toEqual([
-        'DATABASE_URL: is not set, and this process cannot do without PostgreSQL',
-        'REDIS_URL: is not set; expected a Redis server, or QUEUE_BACKEND=postgres to do without',
-      ]);
-    },
-  );
+  it.each<Entry>(['main', 'worker'])('%s needs a database and something that delivers', (entry) => {
+    expect(refusal({}, entry).split('\n')).toEqual([
+      'DATABASE_URL: is not set, and this process cannot do without PostgreSQL',
+      'REDIS_URL: is not set; expected a Redis server, or QUEUE_BACKEND=postgres to do without',
+    ]);
+  });
 
-  it.each<Entry>(['main', 'worker', 'dashboard', 'standalone', 'migrate'])(
+  it.each<Entry>(['main', 'worker', 'standalone', 'migrate'])(
     '%s delivers by PostgreSQL when told so',
     (entry) => {
       const config = parseConfig({ DATABASE_URL: stores.DATABASE_URL, QUEUE_BACKEND: 'postgres' }, entry);
@@ -126,6 +123,20 @@ describe('what each process needs', () => {
       expect(config.queue).toEqual({ backend: 'postgres', redisUrl: undefined, prefix: 'jobs', shards: 1 });
     },
   );
+
+  it('dashboard needs both, and where the API is; its UIs are on whatever is said', () => {
+    expect(refusal({}, 'dashboard').split('\n')).toEqual([
+      'DATABASE_URL: is not set, and this process cannot do without PostgreSQL',
+      'REDIS_URL: is not set; expected a Redis server, or QUEUE_BACKEND=postgres to do without',
+      'API_PUBLIC_URL: is not set; expected where the API is, such as https://jobs.example.com',
+    ]);
+    expect(
+      parseConfig({ ...stores, API_PUBLIC_URL: 'https://jobs.example.com/', UI: 'off' }, 'dashboard').http,
+    ).toMatchObject({ apiPublicUrl: 'https://jobs.example.com', ui: true });
+    expect(
+      parseConfig({ ...stores, API_PUBLIC_URL: 'https://jobs.example.com' }, 'main').http.apiPublicUrl,
+    ).toBe(undefined);
+  });
 
   it('migrate needs the database alone, and prepares for Redis unless told otherwise', () => {
     expect(refusal({}, 'migrate')).toMatch(/^DATABASE_URL: .*$/);
@@ -163,7 +174,7 @@ describe('what each process needs', () => {
 });
 
 describe('what contradicts itself', () => {
-  it.each<Entry>(['main', 'worker', 'dashboard', 'standalone', 'migrate'])(
+  it.each<Entry>(['main', 'worker', 'standalone', 'migrate'])(
     '%s refuses Redis on the PostgreSQL backend',
     (entry) => {
       expect(refusal({ ...stores, QUEUE_BACKEND: 'postgres' }, entry)).toBe(
@@ -172,14 +183,11 @@ describe('what contradicts itself', () => {
     },
   );
 
-  it.each<Entry>(['main', 'worker', 'dashboard', 'standalone'])(
-    '%s refuses the Redis backend without Redis',
-    (entry) => {
-      expect(refusal({ DATABASE_URL: stores.DATABASE_URL, QUEUE_BACKEND: 'redis' }, entry)).toBe(
-        'REDIS_URL: is not set while QUEUE_BACKEND is redis',
-      );
-    },
-  );
+  it.each<Entry>(['main', 'worker', 'standalone'])('%s refuses the Redis backend without Redis', (entry) => {
+    expect(refusal({ DATABASE_URL: stores.DATABASE_URL, QUEUE_BACKEND: 'redis' }, entry)).toBe(
+      'REDIS_URL: is not set while QUEUE_BACKEND is redis',
+    );
+  });
 
   it.each<[Entry, NodeJS.ProcessEnv]>([
     ['main', { DATABASE_URL: stores.DATABASE_URL, QUEUE_BACKEND: 'postgres' }],

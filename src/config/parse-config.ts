@@ -49,7 +49,7 @@ function refusal(name: string, expected: string, given: Given): string {
 
 /** What is wrong between variables that are each fine. Judged by what was given, so that all of it is found at once. */
 function* contradictions(given: Given, entry: Entry): Generator<[name: string, problem: string]> {
-  const { DATABASE_URL, REDIS_URL, QUEUE_BACKEND, QUEUE_SHARDS } = given;
+  const { DATABASE_URL, REDIS_URL, QUEUE_BACKEND, QUEUE_SHARDS, API_PUBLIC_URL } = given;
   const embedded = entry === 'standalone';
   const deliversByPostgres = QUEUE_BACKEND === 'postgres' || (embedded && !REDIS_URL && !QUEUE_BACKEND);
 
@@ -62,6 +62,9 @@ function* contradictions(given: Given, entry: Entry): Generator<[name: string, p
     yield ['REDIS_URL', 'is not set while QUEUE_BACKEND is redis'];
   } else if (!REDIS_URL && !QUEUE_BACKEND && entry !== 'migrate' && !embedded) {
     yield ['REDIS_URL', 'is not set; expected a Redis server, or QUEUE_BACKEND=postgres to do without'];
+  }
+  if (entry === 'dashboard' && !API_PUBLIC_URL) {
+    yield ['API_PUBLIC_URL', 'is not set; expected where the API is, such as https://jobs.example.com'];
   }
   if (deliversByPostgres && Number(QUEUE_SHARDS ?? 1) !== 1) {
     yield ['QUEUE_SHARDS', `is ${QUEUE_SHARDS}; expected 1 where jobs are delivered by PostgreSQL`];
@@ -78,7 +81,8 @@ function configOf(env: Environment, entry: Entry): AppConfig {
       corsOrigins: env.CORS_ORIGINS ?? [],
       rateLimitPerMinute: env.RATE_LIMIT_PER_MINUTE,
       trustProxy: env.TRUST_PROXY,
-      ui: env.UI,
+      apiPublicUrl: entry === 'dashboard' ? env.API_PUBLIC_URL : undefined,
+      ui: env.UI || entry === 'dashboard',
       apiKeys: env.API_KEYS ?? [],
     },
     database: { url: env.DATABASE_URL ?? '', poolSize: env.DATABASE_POOL_SIZE },

@@ -12,27 +12,36 @@ import { laneName, lanesOf } from '../queue/lanes.js';
 @Module({})
 export class BullBoard {
   /**
-   * Mounts it at `/admin/queues`. The lanes' queues must be registered (QueueModule.forProducer).
-   * @param guard stands before the board: Nest's guards do not reach it
+   * Mounts it at `/admin/queues`. The lanes' queues must be registered (QueueModule.forProducer). Nest's guards do not
+   * reach it: the key is asked for by the middleware that stands before everything.
    */
-  static forLanes(config: AppConfig, queues: string[], guard: RequestHandler = letPass): DynamicModule {
+  static forLanes(config: AppConfig, queues: string[]): DynamicModule {
     const { shards } = config.queue;
+    const api = config.http.apiPublicUrl ?? '';
     return {
       module: BullBoard,
       imports: [
         BullBoardModule.forRoot({
           route: '/admin/queues',
-          adapter: ExpressAdapter,
-          middleware: [guard, lookOnly],
+          adapter: QuietExpressAdapter,
+          middleware: lookOnly,
           boardOptions: { uiConfig: { boardTitle: 'Jobs', hideDocsLink: true } },
         }),
-        BullBoardModule.forFeature(...lanesOf(queues, shards).map((lane) => listing(lane, shards))),
+        BullBoardModule.forFeature(...lanesOf(queues, shards).map((lane) => listing(lane, shards, api))),
       ],
     };
   }
 }
 
-function listing(lane: Lane, shards: number): BullBoardQueueOptions {
+/** An Express application of its own, which would name itself in every answer. */
+class QuietExpressAdapter extends ExpressAdapter {
+  constructor() {
+    super();
+    this.app.disable('x-powered-by');
+  }
+}
+
+function listing(lane: Lane, shards: number, api: string): BullBoardQueueOptions {
   return {
     name: laneName(lane),
     adapter: BullMQAdapter,
@@ -41,14 +50,14 @@ function listing(lane: Lane, shards: number): BullBoardQueueOptions {
       allowRetries: false,
       displayName: shards === 1 ? lane.queue : `${lane.queue} / shard ${lane.shard}`,
       description: `Deliveries of the queue "${lane.queue}"; the record of each job is in the API`,
-      externalJobUrl: ({ id }) => recordOf(String(id)),
+      externalJobUrl: ({ id }) => recordOf(api, String(id)),
     },
   };
 }
 
-function recordOf(deliveryId: string): { displayText: string; href: string } {
+function recordOf(api: string, deliveryId: string): { displayText: string; href: string } {
   const jobId = parseDeliveryId(deliveryId)?.jobId ?? deliveryId;
-  return { displayText: 'Record', href: `/jobs/${encodeURIComponent(jobId)}` };
+  return { displayText: 'Record', href: `${api}/jobs/${encodeURIComponent(jobId)}` };
 }
 
 /** Bull Board refuses to change a queue that is read-only; this also holds for what later versions may add. */
@@ -56,5 +65,3 @@ const lookOnly: RequestHandler = (request, response, next) => {
   if (request.method === 'GET' || request.method === 'HEAD') next();
   else response.status(405).set('Allow', 'GET, HEAD').end();
 };
-
-const letPass: RequestHandler = (_request, _response, next) => next();

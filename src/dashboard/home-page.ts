@@ -2,22 +2,26 @@ import type { JobTypeDefinition } from '../job-types/job-type-definition.js';
 
 export interface HomePage {
   version: string;
+  /** What goes before the API's paths in links: nothing where this page is the API's own. */
+  api: string;
   /** Where the API is, as the reader's browser sees it. */
   origin: string;
   needsKey: boolean;
   types: readonly JobTypeDefinition[];
 }
 
-const LINKS = [
-  ['/docs', 'API', 'Swagger UI: read it, and try it out'],
-  ['/admin/queues', 'Queues', 'Bull Board: what is delivered and running'],
-  ['/jobs', 'Jobs', 'the newest, as JSON'],
-  ['/job-types', 'Job types', 'what can be submitted, with JSON Schema'],
-  ['/health/ready', 'Health', 'database, schema and queue'],
-] as const;
+function links(api: string) {
+  return [
+    ['/docs', 'API', 'Swagger UI: read it, and try it out'],
+    ['/admin/queues', 'Queues', 'Bull Board: what is delivered and running'],
+    [`${api}/jobs`, 'Jobs', 'the newest, as JSON'],
+    [`${api}/job-types`, 'Job types', 'what can be submitted, with JSON Schema'],
+    ['/health/ready', 'Health', 'database, schema and queue'],
+  ] as const;
+}
 
 /** A page that needs nothing but itself: no script, no other host. */
-export function homePage({ version, origin, needsKey, types }: HomePage): string {
+export function homePage({ version, api, origin, needsKey, types }: HomePage): string {
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -32,7 +36,9 @@ export function homePage({ version, origin, needsKey, types }: HomePage): string
 <h1>Job Queue <small>${escaped(version)}</small></h1>
 <p>Submit background work over REST, let workers run it, and see what became of it.</p>
 <nav>
-${LINKS.map(([href, name, about]) => `<a href="${href}"><b>${name}</b><span>${about}</span></a>`).join('\n')}
+${links(api)
+  .map(([href, name, about]) => `<a href="${escaped(href)}"><b>${name}</b><span>${about}</span></a>`)
+  .join('\n')}
 </nav>
 ${firstJob(origin, needsKey, types)}
 </main>

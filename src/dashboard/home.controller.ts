@@ -18,10 +18,12 @@ export class HomeController {
   @Get()
   @Header('Content-Type', 'text/html; charset=utf-8')
   home(@Req() request: Request): string {
+    const { apiPublicUrl, apiKeys } = this.config.http;
     return homePage({
       version: VERSION,
-      origin: `${request.protocol}://${request.get('host') ?? 'localhost'}`,
-      needsKey: this.config.http.apiKeys.length > 0,
+      api: apiPublicUrl ?? '',
+      origin: apiPublicUrl ?? `${request.protocol}://${request.get('host') ?? 'localhost'}`,
+      needsKey: apiKeys.length > 0,
       types: this.types.all(),
     });
   }

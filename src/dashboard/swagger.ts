@@ -4,7 +4,7 @@ import { VERSION } from '../health/version.js';
 import { problemContent } from '../http/api-problems.js';
 import type { JobTypeDefinition } from '../job-types/job-type-definition.js';
 import type { JobTypeRegistry } from '../job-types/job-type-registry.js';
-import { SubmitOptionsDto } from '../jobs/http/submit-job.dto.js';
+import { SubmitJobDto, SubmitJobsDto, SubmitOptionsDto } from '../jobs/http/submit-job.dto.js';
 import { MAX_BULK } from '../jobs/limits.js';
 import { dataSchemaName, dataSchemas } from './job-type-schemas.js';
 
@@ -18,8 +18,8 @@ const PROBLEMS_OF_EVERY_ROUTE = {
 };
 
 /** Swagger UI at `/docs`, the document at `/docs-json`. Call it after `configureHttp`, which guards both. */
-export function mountSwagger(app: NestExpressApplication, registry: JobTypeRegistry): void {
-  SwaggerModule.setup('docs', app, openApiDocument(app, registry), {
+export function mountSwagger(app: NestExpressApplication, document: OpenAPIObject): void {
+  SwaggerModule.setup('docs', app, document, {
     raw: ['json'],
     customSiteTitle: 'Job Queue: API',
     swaggerOptions: {
@@ -71,6 +71,9 @@ function describeSubmits(document: OpenAPIObject, types: readonly JobTypeDefinit
 
   const schemas = ((document.components ??= {}).schemas ??= {});
   Object.assign(schemas, ...types.map(dataSchemas), ...types.map(submitSchema), anySubmitSchema(types));
+  // Replaced by what the types say.
+  delete schemas[SubmitJobDto.name];
+  delete schemas[SubmitJobsDto.name];
   submit.requestBody = {
     required: true,
     content: {
