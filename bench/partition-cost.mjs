@@ -23,12 +23,18 @@ for (let round = 0; round < rounds; round++) {
   for (const store of round % 2 ? stores : stores.toReversed()) {
     const rate = await measure(store.repository);
     results[store.kind].push(rate);
-    console.log(`round ${round + 1}  ${store.kind.padEnd(12)} ${Math.round(rate.insert)} inserts/s  ${Math.round(rate.run)} claims and settlements/s`);
+    console.log(
+      `round ${round + 1}  ${store.kind.padEnd(12)} ${Math.round(rate.insert)} inserts/s  ${Math.round(rate.run)} claims and settlements/s`,
+    );
   }
 }
 for (const step of ['insert', 'run']) {
-  const ratios = results.partitioned.map((rate, round) => rate[step] / results.plain[round][step]).sort((a, b) => a - b);
-  console.log(`${step}: partitioned / plain = ${ratios[rounds >> 1].toFixed(2)} (${ratios[0].toFixed(2)} to ${ratios.at(-1).toFixed(2)}), ${days} days`);
+  const ratios = results.partitioned
+    .map((rate, round) => rate[step] / results.plain[round][step])
+    .sort((a, b) => a - b);
+  console.log(
+    `${step}: partitioned / plain = ${ratios[rounds >> 1].toFixed(2)} (${ratios[0].toFixed(2)} to ${ratios.at(-1).toFixed(2)}), ${days} days`,
+  );
 }
 for (const { kind, database } of stores) {
   await database.query(`DROP SCHEMA bench_${kind} CASCADE`);
@@ -44,20 +50,30 @@ async function openStore(kind) {
   await database.query('SELECT ensure_partitions($1, 1)', [days]);
   if (kind === 'plain') {
     for (const table of ['jobs', 'job_attempts', 'job_events', 'job_logs']) {
-      const keyed = table === 'job_events' ? '' : ' INCLUDING INDEXES';
-      await database.query(`CREATE TABLE plain (LIKE ${table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS${keyed}) WITH (fillfactor = ${table === 'jobs' ? 85 : 100})`);
-      if (table === 'job_logs') await database.query('ALTER SEQUENCE job_log_seq OWNED BY NONE');
+      await database.query(
+        `CREATE TABLE plain (LIKE ${table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES) WITH (fillfactor = ${table === 'jobs' ? 85 : 100})`,
+      );
+      const sequence = { job_logs: 'job_log_seq', job_events: 'job_event_seq' }[table];
+      if (sequence) await database.query(`ALTER SEQUENCE ${sequence} OWNED BY NONE`);
       await database.query(`DROP TABLE ${table}; ALTER TABLE plain RENAME TO ${table}`);
     }
   }
   const config = { queue: { shards: 1 } };
-  return { kind, database, repository: new TypeOrmJobRepository(database, config, { ensure: async () => undefined }) };
+  return {
+    kind,
+    database,
+    repository: new TypeOrmJobRepository(database, config, { ensure: async () => undefined }),
+  };
 }
 
 /** 64 submitters, then 200 workers' slots, each waiting for its own answers: as in a running platform. */
 async function measure(repository) {
   const draft = {
-    tenant: 'default', type: 'demo', queue: 'default', data: { durationMs: 0 }, json: '{"durationMs":0}',
+    tenant: 'default',
+    type: 'demo',
+    queue: 'default',
+    data: { durationMs: 0 },
+    json: '{"durationMs":0}',
     options: { priority: 100, attempts: 3, backoff: { kind: 'fixed', delay: 1000 }, timeout: 60_000 },
   };
   const ids = [];
@@ -67,7 +83,10 @@ async function measure(repository) {
   await inParallel(200, jobs, async (index) => {
     const token = randomUUID();
     const answer = await repository.claim({ jobId: ids[index], delivery: 1, token, workerId: token });
-    if (answer.kind !== 'claimed' || !(await repository.settle({ jobId: ids[index], token, outcome: 'completed', result: null }))) {
+    if (
+      answer.kind !== 'claimed' ||
+      !(await repository.settle({ jobId: ids[index], token, outcome: 'completed', result: null }))
+    ) {
       throw new Error('a job was not run');
     }
   });
@@ -77,7 +96,9 @@ async function measure(repository) {
 
 async function inParallel(width, count, task) {
   let next = 0;
-  await Promise.all(Array.from({ length: width }, async () => {
-    while (next < count) await task(next++);
-  }));
+  await Promise.all(
+    Array.from({ length: width }, async () => {
+      while (next < count) await task(next++);
+    }),
+  );
 }

@@ -12,6 +12,9 @@ const LARGEST_SHOWN = 2_000;
 /** A first delivery committed so lately is left to the process that did; a delay that is over has waited enough. */
 const FRESH = `interval '500 ms'`;
 
+const SHOWN = `pg_column_size(j.data) <= ${LARGEST_SHOWN} AS shown,
+  CASE WHEN pg_column_size(j.data) <= ${LARGEST_SHOWN} THEN j.data END AS data`;
+
 const OPEN = `NOT EXISTS (SELECT FROM queue_pauses p WHERE p.queue = $1)`;
 
 /**
@@ -39,7 +42,7 @@ due AS MATERIALIZED (
   LIMIT $3
 )
 SELECT due.job_id, due.delivery, due.type, due.priority,
-  CASE WHEN pg_column_size(j.data) <= ${LARGEST_SHOWN} THEN j.data END AS data
+  ${SHOWN}
 FROM due JOIN jobs j ON j.id = due.job_id
 ORDER BY due.priority, due.run_at, due.job_id`;
 
@@ -60,7 +63,7 @@ UPDATE dispatch d SET pushed_at = now() FROM locked l WHERE d.job_id = l.job_id`
 
 const UNCLAIMED = `
 SELECT d.job_id, d.delivery, d.type, d.priority,
-  CASE WHEN pg_column_size(j.data) <= ${LARGEST_SHOWN} THEN j.data END AS data
+  ${SHOWN}
 FROM dispatch d JOIN jobs j ON j.id = d.job_id
 WHERE d.queue = $1 AND d.shard = $2 AND d.token IS NULL AND d.pushed_at <= now() - $3 * interval '1 ms'
   AND d.job_id > $4
@@ -95,6 +98,7 @@ interface DueRow {
   delivery: number;
   type: string;
   priority: number;
+  shown: boolean;
   data: Json;
 }
 
@@ -159,6 +163,6 @@ function columns(deliveries: readonly Delivery[]): [string[], number[]] {
 }
 
 function toDue(row: DueRow, lane: Lane): DueDelivery {
-  const { job_id: jobId, delivery, type, priority, data } = row;
-  return { ...lane, jobId, delivery, type, priority, ...(data === null ? {} : { data }) };
+  const { job_id: jobId, delivery, type, priority, shown, data } = row;
+  return { ...lane, jobId, delivery, type, priority, ...(shown ? { data } : {}) };
 }

@@ -42,6 +42,7 @@ export class OutboxRelay implements OnApplicationBootstrap, BeforeApplicationShu
   readonly #backlog = new Repeater(() => this.relayBacklogs(), BACKLOG_INTERVAL);
   #pushing?: Promise<void>;
   #down = false;
+  #closing = false;
 
   constructor(
     private readonly jobs: JobRepository,
@@ -56,6 +57,8 @@ export class OutboxRelay implements OnApplicationBootstrap, BeforeApplicationShu
   }
 
   async beforeApplicationShutdown(): Promise<void> {
+    // Requests are still answered; what they bring is left to other processes, else this would go on as long as they come.
+    this.#closing = true;
     await this.#backlog.stop();
     await this.#pushing;
     await this.leases.giveBack();
@@ -63,6 +66,7 @@ export class OutboxRelay implements OnApplicationBootstrap, BeforeApplicationShu
 
   /** Tells of jobs that were committed just now. Never waits, never fails. */
   wake(jobs: readonly Job[]): void {
+    if (this.#closing) return;
     for (const job of jobs) {
       if (job.status !== 'waiting' || this.#down || this.#fresh.length >= MOST_FRESH) continue;
       this.#fresh.push(queuedDelivery({ ...job, jobId: job.id, priority: job.options.priority }, this.types));
