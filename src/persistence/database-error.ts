@@ -6,18 +6,27 @@ export function sqlStateOf(error: unknown): string | undefined {
   return typeof error.code === 'string' && /^(?=.*\d)[0-9A-Z]{5}$/.test(error.code) ? error.code : undefined;
 }
 
-/** Class 22 (data exception) and 23 (integrity constraint violation): the row is to blame, not the server. */
+/**
+ * The row is to blame, not the server: class 22 (data exception) and 23 (integrity constraint violation), or a value that
+ * the driver could not even write down.
+ */
 export function isDataError(error: unknown): boolean {
-  return /^2[23]/.test(sqlStateOf(error) ?? '');
+  return /^2[23]/.test(sqlStateOf(error) ?? '') || isProgrammingError(error);
+}
+
+/** By name: an error may come from another realm. */
+function isProgrammingError(error: unknown): boolean {
+  return error instanceof Error && /^(Type|Range|Reference|Syntax|Assertion)Error$/.test(error.name);
 }
 
 /**
  * The server is gone, going, full, or took too long: another try may succeed. Classes 08 (connection), 53 (resources),
- * 57 (operator intervention, time-outs), 25006 (read-only stand-by), and whatever is not the server's word at all.
+ * 57 (operator intervention, time-outs), 25006 (read-only stand-by), and what is neither the server's word nor our fault.
  */
 export function isUnavailable(error: unknown): boolean {
   const state = sqlStateOf(error);
-  return state === undefined || /^(08|53|57)/.test(state) || state === '25006' || state === '55P03';
+  if (state === undefined) return !isProgrammingError(error);
+  return /^(08|53|57)/.test(state) || state === '25006' || state === '55P03';
 }
 
 /** Runs a database call; a server that does not answer becomes RecordUnavailable. The domain's refusals pass. */

@@ -79,27 +79,34 @@ export class OutboxRelay implements OnApplicationBootstrap, BeforeApplicationShu
     try {
       if (this.#down) await this.queue.ping();
       const shards = await this.leases.held();
-      for (const lane of this.lanes.of(shards)) await this.relayBacklog(lane);
+      await this.relayInTurn(this.lanes.of(shards));
       this.up();
     } catch (error) {
       this.goDown(error);
     }
   }
 
-  private async relayBacklog(lane: Lane): Promise<void> {
-    for (;;) {
-      const due = await this.jobs.due(lane, BATCH);
-      if (due.length === 0) return;
-
-      const room = WINDOW - (await this.queue.depth(lane));
-      const deliveries = due
-        .slice(0, Math.max(0, room))
-        .map((delivery) => queuedDelivery(delivery, this.types));
-      if (deliveries.length === 0) return;
-
-      await this.push(deliveries);
-      if (deliveries.length < BATCH) return;
+  /** A batch a lane in each turn, so that a long backlog does not hold up the other lanes. */
+  private async relayInTurn(lanes: Lane[]): Promise<void> {
+    const unfinished: Lane[] = [];
+    for (const lane of lanes) {
+      if (this.#closing) return;
+      if (await this.relayBatch(lane)) unfinished.push(lane);
     }
+    if (unfinished.length > 0) await this.relayInTurn(unfinished);
+  }
+
+  /** @returns whether more may be due, and fit */
+  private async relayBatch(lane: Lane): Promise<boolean> {
+    const due = await this.jobs.due(lane, BATCH);
+    if (due.length === 0) return false;
+
+    const room = WINDOW - (await this.queue.depth(lane));
+    const deliveries = due
+      .slice(0, Math.max(0, room))
+      .map((delivery) => queuedDelivery(delivery, this.types));
+    if (deliveries.length > 0) await this.push(deliveries);
+    return deliveries.length === BATCH;
   }
 
   private async pushFresh(): Promise<void> {

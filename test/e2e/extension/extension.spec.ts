@@ -1,0 +1,109 @@
+import { buildLedger } from '../../support/extension.js';
+import { startPlatform, type TestPlatform } from '../../support/platform.js';
+
+interface Effect {
+  key: string;
+  job_id: string;
+  attempt: number;
+  pid: number;
+}
+
+interface OpenApiSchema {
+  $ref?: string;
+  oneOf?: OpenApiSchema[];
+  discriminator?: { mapping: Record<string, string> };
+  properties?: Record<string, OpenApiSchema>;
+}
+
+/** A module that no file of the core knows, loaded into the stock processes by EXTENSIONS. */
+describe("another team's module", () => {
+  let platform: TestPlatform;
+
+  beforeAll(async () => {
+    platform = await startPlatform({ env: { EXTENSIONS: buildLedger() } });
+  });
+  afterAll(() => platform?.stop());
+
+  it('has its types in the catalogue, with their schemas', async () => {
+    const { body } = await platform.request<{ items: { name: string; queue: string }[] }>(
+      'GET',
+      '/job-types',
+    );
+    const types = new Map(body.items.map((type) => [type.name, type]));
+
+    expect([...types.keys()]).toEqual([...types.keys()].sort());
+    expect(types.get('record_effect')).toMatchObject({
+      description: 'Writes one line into the ledger.',
+      queue: 'default',
+      jsonSchema: { required: ['key'], additionalProperties: false },
+      example: { key: 'invoice 7' },
+    });
+    expect(types.get('record_in_line')?.queue).toBe('line');
+    expect(types.has('send_email')).toBe(true);
+  });
+
+  it('has its types among those that POST /jobs takes, in the OpenAPI document', async () => {
+    const { body } = await platform.request<{ components: { schemas: Record<string, OpenApiSchema> } }>(
+      'GET',
+      '/docs-json',
+    );
+    const { schemas } = body.components;
+
+    expect(schemas['Submit']?.oneOf).toContainEqual({ $ref: '#/components/schemas/record_effect' });
+    expect(schemas['Submit']?.discriminator?.mapping['record_effect']).toBe(
+      '#/components/schemas/record_effect',
+    );
+    const data = schemas['record_effect']?.properties?.['data']?.$ref ?? '';
+    expect(schemas[data.split('/').at(-1) ?? '']).toMatchObject({ properties: { key: { type: 'string' } } });
+  });
+
+  it('has its data validated', async () => {
+    const refused = await platform.request('POST', '/jobs', {
+      type: 'record_effect',
+      data: { key: '', no: 1 },
+    });
+
+    expect(refused).toMatchObject({
+      status: 400,
+      body: { code: 'VALIDATION_FAILED', errors: [{ path: 'data.key' }, { path: 'data.no' }] },
+    });
+  });
+
+  it('runs in the worker, with its provider injected', async () => {
+    const { id } = await platform.submit('record_effect', { key: 'injected' });
+
+    expect((await platform.until(id, 'completed')).result).toEqual({ recorded: 'injected' });
+    expect(await effectsOf('injected')).toEqual([
+      { key: 'injected', job_id: id, attempt: 1, pid: platform.workers[0]?.pid },
+    ]);
+  });
+
+  it('is served in a queue of its own', async () => {
+    const { id, queue } = await platform.submit('record_in_line', { key: 'in line' });
+
+    expect(queue).toBe('line');
+    await platform.until(id, 'completed');
+    expect(await effectsOf('in line')).toHaveLength(1);
+  });
+
+  it("has its handlers' providers in the worker alone", async () => {
+    const openings = await platform.sql<{ pid: number }>('SELECT pid FROM ledger_openings');
+
+    expect(openings.map(({ pid }) => pid)).toEqual(platform.workers.map(({ pid }) => pid));
+  });
+
+  it('submits through the use case', async () => {
+    const { status, body } = await platform.request<{ jobId: string }>('POST', '/ledger/submitted');
+
+    expect(status).toBe(202);
+    await platform.until(body.jobId, 'completed');
+    expect(await effectsOf('submitted')).toEqual([expect.objectContaining({ job_id: body.jobId })]);
+  });
+
+  function effectsOf(key: string): Promise<Effect[]> {
+    return platform.sql<Effect & Record<string, unknown>>(
+      'SELECT key, job_id, attempt, pid FROM effects WHERE key = $1',
+      [key],
+    );
+  }
+});
