@@ -98,15 +98,12 @@ export class OutboxRelay implements OnApplicationBootstrap, BeforeApplicationShu
 
   /** @returns whether more may be due, and fit */
   private async relayBatch(lane: Lane): Promise<boolean> {
-    const due = await this.jobs.due(lane, BATCH);
-    if (due.length === 0) return false;
-
     const room = WINDOW - (await this.queue.depth(lane));
-    const deliveries = due
-      .slice(0, Math.max(0, room))
-      .map((delivery) => queuedDelivery(delivery, this.types));
-    if (deliveries.length > 0) await this.push(deliveries);
-    return deliveries.length === BATCH;
+    if (room <= 0) return false;
+
+    const due = await this.jobs.due(lane, Math.min(room, BATCH));
+    if (due.length > 0) await this.push(due.map((delivery) => queuedDelivery(delivery, this.types)));
+    return due.length === BATCH;
   }
 
   private async pushFresh(): Promise<void> {
