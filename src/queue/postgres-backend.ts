@@ -116,7 +116,7 @@ export class PostgresConnection extends QueueConnection {
     });
     if (version < LATEST_SCHEMA_VERSION) {
       throw new Error(
-        `The queue's tables in PostgreSQL are at version ${version} of ${LATEST_SCHEMA_VERSION}: run the migrations first`,
+        `The queue's tables in PostgreSQL are at version ${version} of ${LATEST_SCHEMA_VERSION}: run \`QUEUE_BACKEND=postgres npm run migration:run\` first`,
       );
     }
   }

@@ -274,7 +274,7 @@ describe('what delivers jobs', () => {
       PORT: '0',
     };
     const app = startProcess({ entry, env, cwd: folder });
-    await app.ready(started, 10_000);
+    await app.ready(started, 20_000);
     await sleep(4_000);
 
     const complaints = app

@@ -8,6 +8,8 @@ import { afterThisFile, allEnded, Child, killIfThere, launch } from './child.js'
 import { freePort } from './ports.js';
 import { AppProcess } from './processes.js';
 
+const READERS = 5;
+
 const repository = fileURLToPath(new URL('../..', import.meta.url));
 
 export interface JobSeen {
@@ -85,20 +87,26 @@ export class Installation {
     return (await answer.json()) as JobSeen;
   }
 
+  /** A few at a time: more readers than connections would be turned away on a slow machine, and rightly. */
   async jobs(ids: string[], url = this.url): Promise<JobSeen[]> {
-    return Promise.all(ids.map((id) => this.job(id, url)));
+    const jobs: JobSeen[] = [];
+    for (let at = 0; at < ids.length; at += READERS) {
+      jobs.push(...(await Promise.all(ids.slice(at, at + READERS).map((id) => this.job(id, url)))));
+    }
+    return jobs;
   }
 
-  /** Waits until the jobs look as wanted, and returns them. */
+  /** Waits until each of the jobs has looked as wanted, and returns them so. */
   async until(ids: string[], wanted: (job: JobSeen) => boolean, timeoutMs: number): Promise<JobSeen[]> {
+    const found = new Map<string, JobSeen>();
     for (const deadline = Date.now() + timeoutMs; ; await sleep(100)) {
-      const jobs = await this.jobs(ids);
-      const others = jobs.filter((job) => !wanted(job));
-      if (others.length === 0) return jobs;
+      const others = await this.jobs(ids.filter((id) => !found.has(id)));
+      for (const job of others) if (wanted(job)) found.set(job.id, job);
+      if (found.size === ids.length) return ids.flatMap((id) => found.get(id) ?? []);
+
       if (Date.now() > deadline) {
-        throw new Error(
-          `${others.length} of ${jobs.length} not so after ${timeoutMs} ms: ${JSON.stringify(others[0])}`,
-        );
+        const first = JSON.stringify(others.find((job) => !wanted(job)));
+        throw new Error(`only ${found.size} of ${ids.length} so after ${timeoutMs} ms, but: ${first}`);
       }
     }
   }
