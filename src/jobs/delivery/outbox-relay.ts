@@ -5,7 +5,7 @@ import {
   type OnApplicationBootstrap,
 } from '@nestjs/common';
 import { JobTypeRegistry } from '../../job-types/job-type-registry.js';
-import { JobQueue, type Lane, type QueuedDelivery } from '../job-queue.js';
+import { JobQueue, QueueUnavailable, type Lane, type QueuedDelivery } from '../job-queue.js';
 import { JobRepository } from '../job-repository.js';
 import type { Job } from '../job.js';
 import { Lanes } from './lanes.js';
@@ -152,11 +152,12 @@ export class OutboxRelay implements OnApplicationBootstrap, BeforeApplicationShu
     this.#fresh.length = 0;
     if (this.#down) return;
     this.#down = true;
+    // An outage of the queue is told by its adapter, once.
+    if (error instanceof QueueUnavailable) return;
     this.#logger.warn('relay waits', { reason: error instanceof Error ? error.message : String(error) });
   }
 
   private up(): void {
-    if (this.#down) this.#logger.log('relay goes on');
     this.#down = false;
   }
 }
