@@ -1,4 +1,5 @@
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
+import type { AppViewRoute } from '@bull-board/api/typings/app';
 import { ExpressAdapter } from '@bull-board/express';
 import { BullBoardModule, type BullBoardQueueOptions } from '@bull-board/nestjs';
 import { type DynamicModule, Module } from '@nestjs/common';
@@ -33,12 +34,33 @@ export class BullBoard {
   }
 }
 
-/** An Express application of its own, which would name itself in every answer. */
+/**
+ * An Express application of its own, which would name itself in every answer, and whose page asks a font service on the
+ * internet for a typeface. The policy in http-edge.ts keeps the browser from it, which every visitor's console then tells
+ * as an error; so the page does not ask. It is changed where it is rendered, since its template names the hashed files of
+ * the installed version, and a copy of it would not.
+ */
 class QuietExpressAdapter extends ExpressAdapter {
   constructor() {
     super();
     this.app.disable('x-powered-by');
   }
+
+  override setEntryRoute(entry: AppViewRoute): this {
+    this.app[entry.method](entry.route, (_request, response, next) => {
+      const { name, params } = entry.handler({ basePath: this.basePath, uiConfig: this.uiConfig });
+      this.app.render(name, params, (error: Error | null, page: string) => {
+        if (error) next(error);
+        else response.send(withoutForeignLinks(page));
+      });
+    });
+    return this;
+  }
+}
+
+/** The page without the `<link>`s that lead to another host. */
+function withoutForeignLinks(page: string): string {
+  return page.replaceAll(/<link\b[^>]*\bhref="(?:https?:)?\/\/[^>]*>/g, '');
 }
 
 function listing(lane: Lane, shards: number, api: string): BullBoardQueueOptions {

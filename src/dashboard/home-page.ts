@@ -86,6 +86,6 @@ nav a { display: block; padding: 1rem; border: 1px solid var(--line); border-rad
 nav a:hover, nav a:focus-visible { border-color: var(--accent); outline: none }
 nav b { display: block; color: var(--accent) }
 nav span { font-size: .875rem; color: var(--soft) }
-pre { margin: 0; padding: 1rem; overflow-x: auto; border: 1px solid var(--line); border-radius: .6rem; background: var(--card) }
+pre { margin: 0; padding: 1rem; white-space: pre-wrap; overflow-wrap: anywhere; border: 1px solid var(--line); border-radius: .6rem; background: var(--card) }
 code { font: .875rem/1.6 ui-monospace, monospace }
 `;
