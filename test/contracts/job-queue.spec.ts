@@ -88,7 +88,7 @@ it('refuses to open a PostgreSQL database without the queue’s tables', async (
   const postgres = await startPostgres();
   cleanups.push(() => postgres.stop());
 
-  await expect(setup({ backend: 'postgres' }, postgres.url)).rejects.toThrow('run the migrations first');
+  await expect(setup({ backend: 'postgres' }, postgres.url)).rejects.toThrow('migration:run');
 });
 
 /** The real module; a worker is played by hand, so that a test decides when a delivery is taken and finished. */
