@@ -29,7 +29,7 @@ export function outcomeOfResult(value: unknown): AttemptOutcome {
 export function outcomeOfError(thrown: unknown): AttemptOutcome {
   if (thrown instanceof ValidationFailed) return permanent('DATA_INVALID', thrown.message);
 
-  const message = storableText(thrown instanceof Error ? thrown.message : String(thrown));
+  const message = storableText(messageOf(thrown));
   if (message.length > MAX_ERROR_MESSAGE_LENGTH) {
     return permanent(
       'ERROR_TOO_LARGE',
@@ -37,7 +37,8 @@ export function outcomeOfError(thrown: unknown): AttemptOutcome {
     );
   }
   const error: JobError = { code: codeOf(thrown), message };
-  if (thrown instanceof Error && thrown.stack) error.stack = shortened(storableText(thrown.stack));
+  const stack = stackOf(thrown);
+  if (stack) error.stack = shortened(storableText(stack));
   return { kind: 'failed', error, permanent: thrown instanceof PermanentFailure };
 }
 
@@ -55,7 +56,28 @@ function permanent(code: string, message: string): AttemptOutcome {
 }
 
 function codeOf(thrown: unknown): string {
-  return thrown instanceof PermanentFailure ? thrown.code : 'HANDLER_ERROR';
+  if (!(thrown instanceof PermanentFailure)) return 'HANDLER_ERROR';
+  const code: unknown = thrown.code;
+  return typeof code === 'string' ? storableText(code) : 'PERMANENT_FAILURE';
+}
+
+/** Anything can be thrown, and whatever it is, the attempt must end. Even asking a thrown value for its text may throw. */
+function messageOf(thrown: unknown): string {
+  try {
+    const message: unknown = thrown instanceof Error ? thrown.message : thrown;
+    return typeof message === 'string' ? message : String(message);
+  } catch {
+    return 'The handler threw a value that cannot be shown';
+  }
+}
+
+function stackOf(thrown: unknown): string | undefined {
+  try {
+    const stack: unknown = thrown instanceof Error ? thrown.stack : undefined;
+    return typeof stack === 'string' ? stack : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** An error must always be recordable: what PostgreSQL cannot hold is replaced by the mark for it. */
