@@ -51,7 +51,7 @@ export const environment = z.object({
   QUEUE_SHARDS: variable('1', 'Shards a queue, 1 to 64; more than 1 needs Redis.', integer(1, 64)),
 
   WORKER_CONCURRENCY: variable('20', 'Jobs at once a queue; WORKER_QUEUES overrides it.', integer(1, 1_000)),
-  WORKER_QUEUES: optional('Queues served here, such as default:50,emails:10; empty: all.', servedQueues),
+  WORKER_QUEUES: optional('Queues served here, such as default:50; empty: all.', servedQueues),
   SHUTDOWN_GRACE: variable('5000', 'ms that running jobs get to end at shutdown.', integer(0, 600_000)),
 
   SMTP_URL: secret('Mail server for send_email; without it npm start writes files.', smtpUrl),
