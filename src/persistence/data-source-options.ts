@@ -11,6 +11,7 @@ import { RelayLeaseEntity } from './entities/relay-lease.entity.js';
 import { TopologyEntity } from './entities/topology.entity.js';
 import { WorkerEntity } from './entities/worker.entity.js';
 import { FirstShape1764000000000 } from './migrations/1764000000000-first-shape.js';
+import { watchedClient } from './watched-client.js';
 
 /** A request waits this long for a connection, in ms; then the record counts as unavailable. */
 const CONNECT_TIMEOUT = 900;
@@ -39,6 +40,12 @@ export function dataSourceOptions({ database }: Pick<AppConfig, 'database'>): Da
     applicationName: 'job-queue-platform',
     poolSize: database.poolSize,
     connectTimeoutMS: CONNECT_TIMEOUT,
-    extra: { statement_timeout: 30_000, lock_timeout: 5_000, idle_in_transaction_session_timeout: 30_000 },
+    extra: {
+      Client: watchedClient(),
+      keepAlive: true,
+      statement_timeout: 30_000,
+      lock_timeout: 5_000,
+      idle_in_transaction_session_timeout: 30_000,
+    },
   };
 }
