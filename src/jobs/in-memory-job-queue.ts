@@ -81,9 +81,11 @@ export class InMemoryJobQueue extends JobQueue {
     return epoch === undefined ? undefined : { epoch, server: this.server };
   }
 
-  async writeMark(lane: Lane, epoch: number): Promise<void> {
+  async writeMark(lane: Lane, epoch: number, after?: number): Promise<boolean> {
     await this.answer();
+    if (after !== undefined && this.epochs.get(keyOf(lane)) !== after) return false;
     this.epochs.set(keyOf(lane), epoch);
+    return true;
   }
 
   async ping(): Promise<void> {

@@ -17,7 +17,7 @@ type Live = [record: JobRecord, live: LiveRow];
 export class InMemoryJobRepository extends JobRepository {
   private readonly records = new Map<string, JobRecord>();
   private readonly workers = new Map<string, { name: string; beatAt: number }>();
-  private readonly leases = new Map<number, { holder: string; until: number }>();
+  private readonly leases = new Map<string, { lane: Lane; holder: string; until: number }>();
   private readonly paused = new Set<string>();
   private readonly shards: number;
   private now: number;
@@ -181,21 +181,32 @@ export class InMemoryJobRepository extends JobRepository {
     return this.live(lane).some(([, { pushedAt, runAt }]) => pushedAt === null && runAt < this.now - FRESH);
   }
 
-  async leaseShards(holder: string, shards: readonly number[], lease: number): Promise<number[]> {
+  async leaseLanes(holder: string, lanes: readonly Lane[], lease: number): Promise<Lane[]> {
     await this.answer();
-    return [...shards]
-      .sort((a, b) => a - b)
-      .filter((shard) => {
-        const known = this.leases.get(shard);
+    return [...lanes]
+      .sort((a, b) => a.shard - b.shard || (a.queue < b.queue ? -1 : 1))
+      .filter((lane) => {
+        const key = `${lane.queue}-${lane.shard}`;
+        const known = this.leases.get(key);
         if (known && known.holder !== holder && known.until >= this.now) return false;
-        this.leases.set(shard, { holder, until: this.now + lease });
+        this.leases.set(key, { lane, holder, until: this.now + lease });
         return true;
       });
   }
 
-  async returnShards(holder: string): Promise<void> {
+  async unrelayed(): Promise<string[]> {
     await this.answer();
-    for (const [shard, lease] of this.leases) if (lease.holder === holder) this.leases.delete(shard);
+    const current = [...this.leases.values()].filter(({ until }) => until >= this.now);
+    const relayed = new Set(current.map(({ lane }) => lane.queue));
+    const waiting = this.live().filter(
+      ([{ queue }, { pushedAt }]) => pushedAt === null && !relayed.has(queue),
+    );
+    return [...new Set(waiting.map(([{ queue }]) => queue))].sort();
+  }
+
+  async returnLanes(holder: string): Promise<void> {
+    await this.answer();
+    for (const [lane, lease] of this.leases) if (lease.holder === holder) this.leases.delete(lane);
   }
 
   async unclaimed(

@@ -44,7 +44,11 @@ export abstract class JobQueue {
   /** The lane's mark; undefined when the queue was wiped or never marked. */
   abstract readMark(lane: Lane): Promise<QueueMark | undefined>;
 
-  abstract writeMark(lane: Lane, epoch: number): Promise<void>;
+  /**
+   * @param after write only where the mark still bears this epoch, so that a wipe in between is not covered up
+   * @returns whether it was written
+   */
+  abstract writeMark(lane: Lane, epoch: number, after?: number): Promise<boolean>;
 
   /** Resolves when every lane's server answers. */
   abstract ping(): Promise<void>;

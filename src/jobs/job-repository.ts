@@ -150,11 +150,14 @@ export abstract class JobRepository {
   /** Whether rows wait that a submitting process should not overtake, or the queue is paused. */
   abstract hasBacklog(lane: Lane): Promise<boolean>;
 
-  /** Takes or renews the lease on these shards' backlogs; returns those that this holder has for `lease` ms. */
-  abstract leaseShards(holder: string, shards: readonly number[], lease: number): Promise<number[]>;
+  /** Takes or renews the lease on these lanes' backlogs; returns those that this holder has for `lease` ms. */
+  abstract leaseLanes(holder: string, lanes: readonly Lane[], lease: number): Promise<Lane[]>;
 
   /** Gives the leases back, so that another process need not wait for their end. */
-  abstract returnShards(holder: string): Promise<void>;
+  abstract returnLanes(holder: string): Promise<void>;
+
+  /** Queues in which jobs wait to be pushed while no process has the lease on any of their lanes. */
+  abstract unrelayed(): Promise<string[]>;
 
   // ── for the reconciler ──
   /** Pushed more than `olderThan` ms ago and not claimed, by job id after `after`. */

@@ -1,7 +1,7 @@
 import { Module } from '@nestjs/common';
 import { OutboxRelay } from './delivery/outbox-relay.js';
 import { Reconciler } from './delivery/reconciler.js';
-import { ShardLeases } from './delivery/shard-leases.js';
+import { LaneLeases } from './delivery/lane-leases.js';
 import { GetJobLogsUseCase } from './use-cases/get-job-logs.use-case.js';
 import { GetJobStatusUseCase } from './use-cases/get-job-status.use-case.js';
 import { ListJobsUseCase } from './use-cases/list-jobs.use-case.js';
@@ -15,7 +15,7 @@ const useCases = [SubmitJobUseCase, GetJobStatusUseCase, GetJobLogsUseCase, List
  * catalogue of job types and the lanes are global, provided by the process's own module.
  */
 @Module({
-  providers: [...useCases, ShardLeases, OutboxRelay, Reconciler],
+  providers: [...useCases, LaneLeases, OutboxRelay, Reconciler],
   exports: useCases,
 })
 export class JobsModule {}

@@ -7,10 +7,11 @@ import { JobEventEntity } from './entities/job-event.entity.js';
 import { JobLogEntity } from './entities/job-log.entity.js';
 import { JobEntity } from './entities/job.entity.js';
 import { QueuePauseEntity } from './entities/queue-pause.entity.js';
-import { RelayLeaseEntity } from './entities/relay-lease.entity.js';
+import { LaneLeaseEntity } from './entities/lane-lease.entity.js';
 import { TopologyEntity } from './entities/topology.entity.js';
 import { WorkerEntity } from './entities/worker.entity.js';
 import { FirstShape1764000000000 } from './migrations/1764000000000-first-shape.js';
+import { LeasePerLane1764100000000 } from './migrations/1764100000000-lease-per-lane.js';
 import { watchedClient } from './watched-client.js';
 
 /** A request waits this long for a connection, in ms; then the record counts as unavailable. */
@@ -28,12 +29,12 @@ export function dataSourceOptions({ database }: Pick<AppConfig, 'database'>): Da
       JobEntity,
       JobEventEntity,
       JobLogEntity,
+      LaneLeaseEntity,
       QueuePauseEntity,
-      RelayLeaseEntity,
       TopologyEntity,
       WorkerEntity,
     ],
-    migrations: [FirstShape1764000000000],
+    migrations: [FirstShape1764000000000, LeasePerLane1764100000000],
     migrationsTableName: 'migrations',
     synchronize: false,
     installExtensions: false,

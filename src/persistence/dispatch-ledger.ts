@@ -3,7 +3,7 @@ import type { DueDelivery } from '../jobs/job-repository.js';
 import type { Delivery, Lane } from '../jobs/job-queue.js';
 import type { Json } from '../jobs/job.js';
 import { QueuePauseEntity } from './entities/queue-pause.entity.js';
-import { RelayLeaseEntity } from './entities/relay-lease.entity.js';
+import { LaneLeaseEntity } from './entities/lane-lease.entity.js';
 import { rowsOf } from './rows.js';
 
 /** Stored sizes beyond this are not read for display. */
@@ -18,11 +18,11 @@ const SHOWN = `pg_column_size(j.data) <= ${LARGEST_SHOWN} AS shown,
 const OPEN = `NOT EXISTS (SELECT FROM queue_pauses p WHERE p.queue = $1)`;
 
 /**
- * Walks the priorities that occur (few) and takes of each what is due: so that a million delayed rows in front of the
- * due ones are never read. Plan: index-only steps over dispatch_to_push, then $3 lookups by id in \`jobs\`.
+ * The priorities that occur (few), so that of each the due ones are found by index: a million delayed rows in front of
+ * them are never read. Plan: a step over dispatch_to_push for each.
  */
-const DUE = `
-WITH RECURSIVE level(priority) AS (
+const LEVELS = `
+RECURSIVE level(priority) AS (
   (SELECT priority FROM dispatch
    WHERE queue = $1 AND shard = $2 AND pushed_at IS NULL AND ${OPEN} ORDER BY priority LIMIT 1)
   UNION ALL
@@ -30,7 +30,11 @@ WITH RECURSIVE level(priority) AS (
     WHERE d.queue = $1 AND d.shard = $2 AND d.pushed_at IS NULL AND d.priority > level.priority
     ORDER BY d.priority LIMIT 1)
   FROM level WHERE level.priority IS NOT NULL
-),
+)`;
+
+/** Plan: index-only scans over dispatch_to_push, then $3 lookups by id in \`jobs\`. */
+const DUE = `
+WITH ${LEVELS},
 due AS MATERIALIZED (
   SELECT d.* FROM level CROSS JOIN LATERAL (
     SELECT job_id, delivery, type, priority, run_at FROM dispatch
@@ -47,8 +51,13 @@ FROM due JOIN jobs j ON j.id = due.job_id
 ORDER BY due.priority, due.run_at, due.job_id`;
 
 const BACKLOG = `
+WITH ${LEVELS}
 SELECT NOT ${OPEN} OR EXISTS (
-  SELECT FROM dispatch WHERE queue = $1 AND shard = $2 AND pushed_at IS NULL AND run_at < now() - ${FRESH}
+  SELECT FROM level CROSS JOIN LATERAL (
+    SELECT FROM dispatch
+    WHERE queue = $1 AND shard = $2 AND pushed_at IS NULL AND priority = level.priority AND run_at < now() - ${FRESH}
+    LIMIT 1
+  ) d
 ) AS backlog`;
 
 /** Conditional on the same delivery and on nobody having claimed: a late mark must not swallow the next delivery. */
@@ -61,11 +70,13 @@ locked AS MATERIALIZED (
 )
 UPDATE dispatch d SET pushed_at = now() FROM locked l WHERE d.job_id = l.job_id`;
 
+/** Plan: a range of dispatch_unclaimed. */
 const UNCLAIMED = `
 SELECT d.job_id, d.delivery, d.type, d.priority,
   ${SHOWN}
 FROM dispatch d JOIN jobs j ON j.id = d.job_id
-WHERE d.queue = $1 AND d.shard = $2 AND d.token IS NULL AND d.pushed_at <= now() - $3 * interval '1 ms'
+WHERE d.queue = $1 AND d.shard = $2 AND d.token IS NULL AND d.pushed_at IS NOT NULL
+  AND d.pushed_at <= now() - $3 * interval '1 ms'
   AND d.job_id > $4
 ORDER BY d.job_id
 LIMIT $5`;
@@ -83,15 +94,31 @@ again AS (
 )
 SELECT count(*)::int AS count FROM again`;
 
+/** Rows are taken in one order, so that two askers cannot deadlock. */
 const LEASE = `
 WITH mine AS (
-  INSERT INTO relay_leases (shard, holder, expires_at)
-  SELECT s, $1::uuid, now() + $3 * interval '1 ms' FROM unnest($2::smallint[]) s ORDER BY s
-  ON CONFLICT (shard) DO UPDATE SET holder = excluded.holder, expires_at = excluded.expires_at
-  WHERE relay_leases.holder = excluded.holder OR relay_leases.expires_at < now()
-  RETURNING shard
+  INSERT INTO lane_leases (queue, shard, holder, expires_at)
+  SELECT queue, shard, $1::uuid, now() + $4 * interval '1 ms'
+  FROM unnest($2::text[], $3::smallint[]) AS l(queue, shard) ORDER BY shard, queue
+  ON CONFLICT (queue, shard) DO UPDATE SET holder = excluded.holder, expires_at = excluded.expires_at
+  WHERE lane_leases.holder = excluded.holder OR lane_leases.expires_at < now()
+  RETURNING queue, shard
 )
-SELECT shard FROM mine ORDER BY shard`;
+SELECT queue, shard FROM mine ORDER BY shard, queue`;
+
+/** Plan: a step over dispatch_to_push for each queue that occurs. */
+const UNRELAYED = `
+WITH RECURSIVE occurring(queue) AS (
+  (SELECT queue FROM dispatch WHERE pushed_at IS NULL ORDER BY queue LIMIT 1)
+  UNION ALL
+  SELECT (SELECT d.queue FROM dispatch d WHERE d.pushed_at IS NULL AND d.queue > o.queue ORDER BY d.queue LIMIT 1)
+  FROM occurring o WHERE o.queue IS NOT NULL
+)
+SELECT queue FROM occurring o
+WHERE queue IS NOT NULL AND NOT EXISTS (
+  SELECT FROM lane_leases l WHERE l.queue = o.queue AND l.expires_at >= now()
+)
+ORDER BY queue`;
 
 interface DueRow {
   job_id: string;
@@ -140,13 +167,19 @@ export class DispatchLedger {
     return row?.count ?? 0;
   }
 
-  async leaseShards(holder: string, shards: readonly number[], lease: number): Promise<number[]> {
-    const rows = await rowsOf<{ shard: number }>(this.database, LEASE, [holder, shards, lease]);
-    return rows.map(({ shard }) => shard);
+  async leaseLanes(holder: string, lanes: readonly Lane[], lease: number): Promise<Lane[]> {
+    const queues = lanes.map(({ queue }) => queue);
+    const shards = lanes.map(({ shard }) => shard);
+    return rowsOf<Lane>(this.database, LEASE, [holder, queues, shards, lease]);
   }
 
-  async returnShards(holder: string): Promise<void> {
-    await this.database.getRepository(RelayLeaseEntity).delete({ holder });
+  async unrelayed(): Promise<string[]> {
+    const rows = await rowsOf<{ queue: string }>(this.database, UNRELAYED);
+    return rows.map(({ queue }) => queue);
+  }
+
+  async returnLanes(holder: string): Promise<void> {
+    await this.database.getRepository(LaneLeaseEntity).delete({ holder });
   }
 
   async pause(queue: string): Promise<void> {

@@ -129,12 +129,16 @@ export class TypeOrmJobRepository extends JobRepository {
     return answering(() => this.#ledger.redeliver(deliveries));
   }
 
-  leaseShards(holder: string, shards: readonly number[], lease: number): Promise<number[]> {
-    return answering(() => this.#ledger.leaseShards(holder, shards, lease));
+  leaseLanes(holder: string, lanes: readonly Lane[], lease: number): Promise<Lane[]> {
+    return answering(() => this.#ledger.leaseLanes(holder, lanes, lease));
   }
 
-  returnShards(holder: string): Promise<void> {
-    return answering(() => this.#ledger.returnShards(holder));
+  unrelayed(): Promise<string[]> {
+    return answering(() => this.#ledger.unrelayed());
+  }
+
+  returnLanes(holder: string): Promise<void> {
+    return answering(() => this.#ledger.returnLanes(holder));
   }
 
   pause(queue: string): Promise<void> {

@@ -46,6 +46,7 @@ export function watchedClient(): typeof pg.Client {
     }
   }
 
+  // eslint-disable-next-line @typescript-eslint/unbound-method -- called with its client below
   const ask = pg.Client.prototype.query as (...question: unknown[]) => unknown;
   Object.defineProperty(WatchedClient.prototype, 'query', {
     value(this: WatchedClient, ...question: unknown[]): unknown {

@@ -62,8 +62,8 @@ export class BullMqJobQueue extends JobQueue {
     return this.bounded(() => this.connection.readMark(lane));
   }
 
-  writeMark(lane: Lane, epoch: number): Promise<void> {
-    return this.bounded(() => this.connection.writeMark(lane, epoch));
+  writeMark(lane: Lane, epoch: number, after?: number): Promise<boolean> {
+    return this.bounded(() => this.connection.writeMark(lane, epoch, after));
   }
 
   ping(): Promise<void> {

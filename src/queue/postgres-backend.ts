@@ -100,8 +100,9 @@ export class PostgresConnection extends QueueConnection {
     return Promise.resolve(LASTING_MARK);
   }
 
-  async writeMark(): Promise<void> {
-    // nothing to write: see LASTING_MARK
+  /** Nothing to write: see LASTING_MARK. */
+  writeMark(): Promise<boolean> {
+    return Promise.resolve(true);
   }
 
   async onApplicationShutdown(): Promise<void> {

@@ -26,7 +26,7 @@ export abstract class QueueConnection implements OnApplicationShutdown {
 
   abstract readMark(lane: Lane): Promise<QueueMark | undefined>;
 
-  abstract writeMark(lane: Lane, epoch: number): Promise<void>;
+  abstract writeMark(lane: Lane, epoch: number, after?: number): Promise<boolean>;
 
   abstract onApplicationShutdown(): Promise<void> | void;
 }

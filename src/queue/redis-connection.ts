@@ -28,6 +28,12 @@ const CONSUMER: RedisOptions = {
   retryStrategy: (attempt) => Math.min(attempt * 200, 2_000),
 };
 
+/** Whoever wiped or restored the server in between is seen: the epoch is not the expected one any more. */
+const WRITE_MARK = `
+if ARGV[2] ~= '' and redis.call('GET', KEYS[1]) ~= ARGV[2] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1])
+return 1`;
+
 /** What BullMQ's workers are given: each opens connections of its own. */
 export function consumerOptions(url: string): RedisOptions & { url: string } {
   return { url, ...CONSUMER };
@@ -84,8 +90,9 @@ export class RedisConnection extends QueueConnection {
     return epoch === null ? undefined : { epoch: Number(epoch), server };
   }
 
-  async writeMark(lane: Lane, epoch: number): Promise<void> {
-    await this.producer.set(this.markKey(lane), epoch);
+  async writeMark(lane: Lane, epoch: number, after?: number): Promise<boolean> {
+    const written = await this.producer.eval(WRITE_MARK, 1, this.markKey(lane), epoch, after ?? '');
+    return written === 1;
   }
 
   onApplicationShutdown(): void {

@@ -167,6 +167,20 @@ export function describeJobQueue(
       expect(second!.server).toBe(first!.server);
     });
 
+    it('writes a mark only over the expected one, where it is told which', async () => {
+      await queue.writeMark(lane, 11);
+      const { epoch } = (await queue.readMark(lane))!;
+
+      expect(await queue.writeMark(lane, epoch + 1, epoch)).toBe(true);
+      expect((await queue.readMark(lane))!.epoch).toBe(epoch + 1);
+      if (!can.wipe) return;
+      expect(await queue.writeMark(lane, 20, epoch)).toBe(false);
+      expect((await queue.readMark(lane))!.epoch).toBe(epoch + 1);
+      await under.wipe!();
+      expect(await queue.writeMark(lane, 20, epoch + 1)).toBe(false);
+      expect(await queue.readMark(lane)).toBeUndefined();
+    });
+
     const itWhenWiped = can.wipe ? it : it.skip;
     const itWhenHanging = can.hang ? it : it.skip;
 

@@ -1,11 +1,16 @@
 import { randomUUID } from 'node:crypto';
+import type { Lane } from '../../src/jobs/job-queue.js';
 import type { Claim, Reaped } from '../../src/jobs/job-repository.js';
 import type { Scene, Suite } from './record-scene.js';
 
 const LEASE = 10_000;
 const CRASH_LIMIT = 3;
 
-let shards = 100;
+/** Such as no other test knows. */
+function lanes(count: number): Lane[] {
+  const queue = `queue-${randomUUID()}`;
+  return Array.from({ length: count }, (_, shard) => ({ queue, shard }));
+}
 
 export function describeLiveness({ scene, record }: Suite): void {
   /** Lets the scene's worker die, and reaps. Other tests leave claims behind too: only the scene's are told. */
@@ -15,42 +20,50 @@ export function describeLiveness({ scene, record }: Suite): void {
     return reaped.filter(({ jobId }) => claims.some((claim) => claim.jobId === jobId));
   };
 
-  describe('the lease on a shard', () => {
+  describe('the lease on a lane', () => {
     it('has one holder, who may renew it', async () => {
       const { jobs } = scene();
       const [one, other] = [randomUUID(), randomUUID()];
-      const [a, b, c] = [shards++, shards++, shards++];
+      const [a, b, c] = lanes(3);
 
-      expect(await jobs.leaseShards(one, [b, a], 5_000)).toEqual([a, b]);
-      expect(await jobs.leaseShards(other, [a, b, c], 5_000)).toEqual([c]);
-      expect(await record().other.leaseShards(one, [a, b, c], 5_000)).toEqual([a, b]);
+      expect(await jobs.leaseLanes(one, [b!, a!], 5_000)).toEqual([a, b]);
+      expect(await jobs.leaseLanes(other, [a!, b!, c!], 5_000)).toEqual([c]);
+      expect(await record().other.leaseLanes(one, [a!, b!, c!], 5_000)).toEqual([a, b]);
+      expect(await jobs.leaseLanes(one, [], 5_000)).toEqual([]);
+    });
+
+    it('is on one queue: another queue in the same shard is free', async () => {
+      const { jobs } = scene();
+      const [known] = lanes(1);
+      const unknown = { ...known!, queue: `other-${known!.queue}` };
+      await jobs.leaseLanes(randomUUID(), [known!], 5_000);
+
+      expect(await jobs.leaseLanes(randomUUID(), [known!, unknown], 5_000)).toEqual([unknown]);
     });
 
     it('goes to the next one when it is over', async () => {
       const { jobs } = scene();
       const [one, other] = [randomUUID(), randomUUID()];
-      const shard = shards++;
-      await jobs.leaseShards(one, [shard], 5_000);
+      const lane = lanes(1);
+      await jobs.leaseLanes(one, lane, 5_000);
       await record().advance(4_000);
-      expect(await jobs.leaseShards(other, [shard], 5_000)).toEqual([]);
+      expect(await jobs.leaseLanes(other, lane, 5_000)).toEqual([]);
 
-      await jobs.leaseShards(one, [shard], 5_000);
+      await jobs.leaseLanes(one, lane, 5_000);
       await record().advance(4_000);
-      expect(await jobs.leaseShards(other, [shard], 5_000)).toEqual([]);
+      expect(await jobs.leaseLanes(other, lane, 5_000)).toEqual([]);
 
       await record().advance(1_001);
-      expect(await jobs.leaseShards(other, [shard], 5_000)).toEqual([shard]);
-      expect(await jobs.leaseShards(one, [shard], 5_000)).toEqual([]);
+      expect(await jobs.leaseLanes(other, lane, 5_000)).toEqual(lane);
+      expect(await jobs.leaseLanes(one, lane, 5_000)).toEqual([]);
     });
 
     it('is granted to one of many who ask at once', async () => {
-      const shard = shards++;
+      const lane = lanes(1);
       const holders = Array.from({ length: 8 }, () => randomUUID());
 
       const answers = await Promise.all(
-        holders.map((holder, n) =>
-          (n % 2 ? record().jobs : record().other).leaseShards(holder, [shard], 5_000),
-        ),
+        holders.map((holder, n) => (n % 2 ? record().jobs : record().other).leaseLanes(holder, lane, 5_000)),
       );
 
       expect(answers.filter((granted) => granted.length === 1)).toHaveLength(1);
@@ -59,14 +72,31 @@ export function describeLiveness({ scene, record }: Suite): void {
     it('is free at once when it is given back, and only by its holder', async () => {
       const { jobs } = scene();
       const [one, other] = [randomUUID(), randomUUID()];
-      const shard = shards++;
-      await jobs.leaseShards(one, [shard], 5_000);
+      const lane = lanes(1);
+      await jobs.leaseLanes(one, lane, 5_000);
 
-      await jobs.returnShards(other);
-      expect(await jobs.leaseShards(other, [shard], 5_000)).toEqual([]);
+      await jobs.returnLanes(other);
+      expect(await jobs.leaseLanes(other, lane, 5_000)).toEqual([]);
 
-      await jobs.returnShards(one);
-      expect(await jobs.leaseShards(other, [shard], 5_000)).toEqual([shard]);
+      await jobs.returnLanes(one);
+      expect(await jobs.leaseLanes(other, lane, 5_000)).toEqual(lane);
+    });
+
+    it('is missed where jobs of a queue wait to be pushed and nobody has it', async () => {
+      const at = scene();
+      const [job] = await at.submitMany(2);
+      expect(await at.jobs.unrelayed()).toContain(at.queue);
+      const holder = randomUUID();
+
+      await at.jobs.leaseLanes(holder, [at.lane], 5_000);
+      expect(await at.jobs.unrelayed()).not.toContain(at.queue);
+
+      await at.jobs.returnLanes(holder);
+      await at.push(job!);
+      expect(await at.jobs.unrelayed()).toContain(at.queue);
+      await record().advance(1_000);
+      await at.jobs.markPushed((await at.jobs.due(at.lane, 10)).map((due) => due));
+      expect(await at.jobs.unrelayed()).not.toContain(at.queue);
     });
   });
 

@@ -37,7 +37,7 @@ export async function age(database: DataSource, ms: number): Promise<void> {
   await database.query(`
     UPDATE dispatch SET ${['run_at', 'pushed_at', 'claimed_at'].map(earlier).join(', ')};
     UPDATE workers SET ${earlier('heartbeat_at')};
-    UPDATE relay_leases SET ${earlier('expires_at')}`);
+    UPDATE lane_leases SET ${earlier('expires_at')}`);
 }
 
 export async function untilAnswers(database: DataSource): Promise<void> {

@@ -1,14 +1,13 @@
 import type { Lane } from '../job-queue.js';
 
-/** Every queue of the installation, in every shard. */
+/** Every queue that this process knows, in every shard. */
 export class Lanes {
   constructor(
     readonly queues: readonly string[],
     readonly shards: number,
   ) {}
 
-  /** Lanes of the given shards; of all where none are given. */
-  of(shards: readonly number[] = [...Array(this.shards).keys()]): Lane[] {
-    return shards.flatMap((shard) => this.queues.map((queue) => ({ queue, shard })));
+  all(): Lane[] {
+    return [...Array(this.shards).keys()].flatMap((shard) => this.queues.map((queue) => ({ queue, shard })));
   }
 }

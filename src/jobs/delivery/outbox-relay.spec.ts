@@ -5,10 +5,11 @@ import { JobTypeRegistry } from '../../job-types/job-type-registry.js';
 import { JobType, type JobHandler } from '../../job-types/job-type.js';
 import { InMemoryJobQueue } from '../in-memory-job-queue.js';
 import { InMemoryJobRepository } from '../in-memory-job-repository.js';
+import { QueueUnavailable } from '../job-queue.js';
 import type { Job, JobDraft } from '../job.js';
 import { Lanes } from './lanes.js';
 import { OutboxRelay, WINDOW } from './outbox-relay.js';
-import { ShardLeases } from './shard-leases.js';
+import { LaneLeases } from './lane-leases.js';
 
 const data = z.strictObject({ to: z.string(), secret: z.string().meta({ sensitive: true }).optional() });
 
@@ -26,7 +27,7 @@ function setup(shards = 1) {
   const queue = new InMemoryJobQueue();
   const types = new JobTypeRegistry([SendEmail]);
   const lanes = new Lanes(['default'], shards);
-  const relayOf = () => new OutboxRelay(jobs, queue, types, lanes, new ShardLeases(jobs, lanes));
+  const relayOf = () => new OutboxRelay(jobs, queue, types, new LaneLeases(jobs, lanes));
   const submit = (count: number, more: Partial<JobDraft> = {}): Promise<Job[]> =>
     jobs.insert(Array.from({ length: count }, () => aDraft({ data: { to: 'ann' }, ...more })));
   const take = (): string[] => {
@@ -240,6 +241,46 @@ describe('a backlog', () => {
     const depths = await Promise.all([0, 1, 2, 3].map((shard) => queue.depth({ ...lane, shard })));
     expect(depths.reduce((sum, depth) => sum + depth, 0)).toBe(80);
     expect(Math.min(...depths)).toBeGreaterThan(0);
+  });
+
+  it('goes on in the other lanes while the server of one is away', async () => {
+    const { relay, jobs, queue, submit } = setup(4);
+    await submit(80);
+    jobs.advance(1_000);
+    const depth = queue.depth.bind(queue);
+    jest.spyOn(queue, 'depth').mockImplementation((at) => {
+      return at.shard === 0 ? Promise.reject(new QueueUnavailable('away')) : depth(at);
+    });
+
+    await relay.relayBacklogs();
+
+    const others = await Promise.all([1, 2, 3].map((shard) => queue.depth({ ...lane, shard })));
+    expect(Math.min(...others)).toBeGreaterThan(0);
+    expect(await jobs.due({ ...lane, shard: 1 }, 100)).toEqual([]);
+  });
+
+  it('does not hold up what comes due in another lane meanwhile', async () => {
+    const { relay, jobs, queue, submit } = setup(2);
+    const made = await submit(3_000);
+    jobs.advance(1_000);
+    const [long] = await Promise.all([0, 1].map(async (shard) => jobs.due({ ...lane, shard }, 3_000)));
+    await jobs.markPushed(
+      made.filter(({ shard }) => shard === 1).map(({ id }) => ({ jobId: id, delivery: 1 })),
+    );
+    let turns = 0;
+    const due = jobs.due.bind(jobs);
+    jest.spyOn(jobs, 'due').mockImplementation(async (at, limit) => {
+      if (at.shard === 0 && ++turns === 2) {
+        await submit(20);
+        jobs.advance(1_000);
+      }
+      return due(at, limit);
+    });
+
+    await relay.relayBacklogs();
+
+    expect(long!.length).toBeGreaterThan(1_000);
+    expect(await queue.depth({ ...lane, shard: 1 })).toBeGreaterThan(0);
   });
 
   it('waits while the record or the queue is down, and goes on', async () => {

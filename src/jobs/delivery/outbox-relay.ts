@@ -8,10 +8,9 @@ import { JobTypeRegistry } from '../../job-types/job-type-registry.js';
 import { JobQueue, QueueUnavailable, type Lane, type QueuedDelivery } from '../job-queue.js';
 import { JobRepository } from '../job-repository.js';
 import type { Job } from '../job.js';
-import { Lanes } from './lanes.js';
 import { queuedDelivery } from './queued-delivery.js';
 import { Repeater } from './repeater.js';
-import { ShardLeases } from './shard-leases.js';
+import { LaneLeases } from './lane-leases.js';
 
 /** Deliveries that a lane's queue holds at most; the rest waits in the record. */
 export const WINDOW = 2_000;
@@ -32,7 +31,7 @@ interface Gate {
 /**
  * Takes committed work to the queue. What this process has just committed goes at once, unless its lane has a backlog;
  * all else (backlogs, back-offs, due delays, what a dead process left behind) is found in the record by the one process
- * that holds the shard's lease. A delivery may be pushed twice and is still delivered once: its id is its identity.
+ * that holds the lane's lease. A delivery may be pushed twice and is still delivered once: its id is its identity.
  */
 @Injectable()
 export class OutboxRelay implements OnApplicationBootstrap, BeforeApplicationShutdown {
@@ -48,8 +47,7 @@ export class OutboxRelay implements OnApplicationBootstrap, BeforeApplicationShu
     private readonly jobs: JobRepository,
     private readonly queue: JobQueue,
     private readonly types: JobTypeRegistry,
-    private readonly lanes: Lanes,
-    private readonly leases: ShardLeases,
+    private readonly leases: LaneLeases,
   ) {}
 
   onApplicationBootstrap(): void {
@@ -74,26 +72,34 @@ export class OutboxRelay implements OnApplicationBootstrap, BeforeApplicationShu
     if (this.#fresh.length > 0) this.#pushing ??= this.pushFresh();
   }
 
-  /** One pass over the backlogs of the shards that this process holds. Exposed for tests. */
+  /** Goes over the backlogs that this process holds until none is left that may be pushed. Exposed for tests. */
   async relayBacklogs(): Promise<void> {
     try {
       if (this.#down) await this.queue.ping();
-      const shards = await this.leases.held();
-      await this.relayInTurn(this.lanes.of(shards));
+      while (await this.relayTurn());
       this.up();
     } catch (error) {
       this.goDown(error);
     }
   }
 
-  /** A batch a lane in each turn, so that a long backlog does not hold up the other lanes. */
-  private async relayInTurn(lanes: Lane[]): Promise<void> {
-    const unfinished: Lane[] = [];
-    for (const lane of lanes) {
-      if (this.#closing) return;
-      if (await this.relayBatch(lane)) unfinished.push(lane);
+  /**
+   * A batch of each lane, so that a long backlog holds up no other lane, nor a lane whose server is away.
+   * @returns whether another turn may find more
+   */
+  private async relayTurn(): Promise<boolean> {
+    let more = false;
+    let fault: { reason: unknown } | undefined;
+    for (const lane of await this.leases.held()) {
+      if (this.#closing) return false;
+      try {
+        more = (await this.relayBatch(lane)) || more;
+      } catch (reason) {
+        fault ??= { reason };
+      }
     }
-    if (unfinished.length > 0) await this.relayInTurn(unfinished);
+    if (fault) throw fault.reason;
+    return more;
   }
 
   /** @returns whether more may be due, and fit */

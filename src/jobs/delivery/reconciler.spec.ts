@@ -8,7 +8,7 @@ import { QueueUnavailable } from '../job-queue.js';
 import { RecordUnavailable } from '../job.errors.js';
 import { Lanes } from './lanes.js';
 import { Reconciler } from './reconciler.js';
-import { ShardLeases } from './shard-leases.js';
+import { LaneLeases } from './lane-leases.js';
 
 const lane = { queue: 'default', shard: 0 };
 
@@ -18,7 +18,7 @@ async function setup(count = 3) {
   const queue = new InMemoryJobQueue();
   const lanes = new Lanes(['default'], 1);
   const types = new JobTypeRegistry([]);
-  const reconciler = new Reconciler(jobs, queue, types, lanes, new ShardLeases(jobs, lanes));
+  const reconciler = new Reconciler(jobs, queue, types, new LaneLeases(jobs, lanes));
   const ids = (await jobs.insert(Array.from({ length: count }, () => aDraft()))).map(({ id }) => id);
   const deliveries = ids.map((jobId) => ({ jobId, delivery: 1 }));
   await queue.push(
@@ -103,12 +103,13 @@ it('notices a queue that was restored from an older copy', async () => {
   expect(takeAll()).toEqual(firstDeliveries(ids));
 });
 
-it('marks the queue only once it is filled, so that a rebuild that broke off is made again', async () => {
-  const { jobs, queue, reconciler, takeAll, ids } = await setup();
+it('makes a rebuild that broke off again, also when it was another process that began it', async () => {
+  const { jobs, queue, reconciler, takeAll, ids, types, lanes } = await setup();
+  const other = new Reconciler(jobs, queue, types, new LaneLeases(jobs, lanes));
+  await other.reconcile(lane, false);
   queue.wipe();
   jobs.goDown();
-  await expect(reconciler.reconcile(lane, false)).rejects.toBeInstanceOf(RecordUnavailable);
-  expect(await queue.readMark(lane)).toBeUndefined();
+  await expect(other.reconcile(lane, false)).rejects.toBeInstanceOf(RecordUnavailable);
 
   jobs.comeBack();
   expect(await reconciler.reconcile(lane, false)).toBe(3);
@@ -118,10 +119,25 @@ it('marks the queue only once it is filled, so that a rebuild that broke off is 
 it('rebuilds an unmarked queue also in a process that has just started', async () => {
   const { jobs, queue, types, lanes, takeAll, ids } = await setup();
   queue.wipe();
-  const fresh = new Reconciler(jobs, queue, types, lanes, new ShardLeases(jobs, lanes));
+  const fresh = new Reconciler(jobs, queue, types, new LaneLeases(jobs, lanes));
 
   expect(await fresh.reconcile(lane, false)).toBe(3);
 
+  expect(takeAll()).toEqual(firstDeliveries(ids));
+});
+
+it.each(['the mark is read', 'the queue is filled'])('sees a wipe that comes after %s', async (moment) => {
+  const { queue, reconciler, takeAll, ids } = await setup();
+  if (moment === 'the queue is filled') queue.wipe();
+  const write = queue.writeMark.bind(queue);
+  const wiped = jest.spyOn(queue, 'writeMark').mockImplementation((at, epoch, after) => {
+    if (after !== undefined) queue.wipe();
+    return write(at, epoch, after);
+  });
+  await reconciler.reconcile(lane, false);
+  wiped.mockRestore();
+
+  expect(await reconciler.reconcile(lane, false)).toBe(3);
   expect(takeAll()).toEqual(firstDeliveries(ids));
 });
 
@@ -192,6 +208,19 @@ describe('by itself', () => {
     queue.wipe();
     await jest.advanceTimersByTimeAsync(5_000);
     expect(await queue.depth(lane)).toBe(0);
+  });
+
+  it('warns once of a queue whose jobs nobody relays', async () => {
+    const { jobs, reconciler } = await setup();
+    const warn = jest.spyOn(Logger.prototype, 'warn').mockImplementation();
+    await jobs.insert([aDraft({ queue: 'ledger' })]);
+    reconciler.onApplicationBootstrap();
+
+    await jest.advanceTimersByTimeAsync(90_000);
+
+    const warnings = warn.mock.calls.filter(([what]) => what === 'queue without a relay');
+    expect(warnings).toEqual([['queue without a relay', expect.objectContaining({ queue: 'ledger' })]]);
+    await reconciler.beforeApplicationShutdown();
   });
 
   it('sweeps every half minute', async () => {

@@ -7,10 +7,9 @@ import {
 import { JobTypeRegistry } from '../../job-types/job-type-registry.js';
 import { JobQueue, type Lane, type QueueMark } from '../job-queue.js';
 import { JobRepository, type DueDelivery } from '../job-repository.js';
-import { Lanes } from './lanes.js';
 import { queuedDelivery } from './queued-delivery.js';
 import { Repeater } from './repeater.js';
-import { ShardLeases } from './shard-leases.js';
+import { LaneLeases } from './lane-leases.js';
 
 const INTERVAL = 1_000;
 /** Every so many runs the record is compared with the queue, beyond the mark. */
@@ -18,16 +17,21 @@ const SWEEP_EVERY = 30;
 /** A delivery pushed longer ago than this (ms) and not claimed is looked for in the queue. */
 const SUSPICIOUS_AFTER = 15_000;
 const PAGE = 500;
+/** An epoch below every other. */
+const REBUILDING = 0;
+/** The run in which queues that nobody relays are looked for: by then the processes of this installation are up. */
+const FIRST_LOOK = 10;
 
 /**
  * Notices a queue that was wiped, restored or replaced, and fills it again from the record. Each lane bears a mark whose
  * epoch grows; missing, lower than last seen, or on another server means that deliveries may be gone. Beyond the mark,
- * now and then, what was pushed long ago and never claimed is looked for. Runs where the shard's lease is held.
+ * now and then, what was pushed long ago and never claimed is looked for. Runs where the lane's lease is held.
  */
 @Injectable()
 export class Reconciler implements OnApplicationBootstrap, BeforeApplicationShutdown {
   readonly #logger = new Logger(Reconciler.name);
   readonly #seen = new Map<string, QueueMark>();
+  readonly #unrelayed = new Set<string>();
   readonly #runs = new Repeater(() => this.run(), INTERVAL);
   #count = 0;
 
@@ -35,8 +39,7 @@ export class Reconciler implements OnApplicationBootstrap, BeforeApplicationShut
     private readonly jobs: JobRepository,
     private readonly queue: JobQueue,
     private readonly types: JobTypeRegistry,
-    private readonly lanes: Lanes,
-    private readonly leases: ShardLeases,
+    private readonly leases: LaneLeases,
   ) {}
 
   onApplicationBootstrap(): void {
@@ -48,11 +51,26 @@ export class Reconciler implements OnApplicationBootstrap, BeforeApplicationShut
   }
 
   private async run(): Promise<void> {
-    const sweep = this.#count++ % SWEEP_EVERY === SWEEP_EVERY - 1;
-    try {
-      for (const lane of this.lanes.of(await this.leases.held())) await this.reconcile(lane, sweep);
-    } catch {
-      // The queue or the record does not answer. The relay says so once; here the next run simply tries again.
+    const run = this.#count++ % SWEEP_EVERY;
+    const sweep = run === SWEEP_EVERY - 1;
+    if (run === FIRST_LOOK) await this.warnOfUnrelayed().catch(() => undefined);
+
+    const lanes = await this.leases.held().catch(() => []);
+    for (const lane of lanes) {
+      // The queue or the record may not answer. The relay says so once; here the next run simply tries again.
+      await this.reconcile(lane, sweep).catch(() => undefined);
+    }
+  }
+
+  /** Jobs of a queue that no process knows: those were stopped that had its job types. */
+  private async warnOfUnrelayed(): Promise<void> {
+    for (const queue of await this.jobs.unrelayed()) {
+      if (this.#unrelayed.has(queue)) continue;
+      this.#unrelayed.add(queue);
+      this.#logger.warn('queue without a relay', {
+        queue,
+        reason: 'no running process has a job type for it',
+      });
     }
   }
 
@@ -68,15 +86,22 @@ export class Reconciler implements OnApplicationBootstrap, BeforeApplicationShut
     if (repaired > 0 && (seen || !mark))
       this.#logger.warn('queue repaired', { queue: lane.queue, shard: lane.shard, repaired, lost });
 
-    // Only now: a process that dies before this leaves the queue unmarked, and the next one rebuilds it.
-    await this.queue.writeMark(lane, Math.max(mark?.epoch ?? 0, seen?.epoch ?? 0) + 1);
+    // A wipe since the mark was read, or written by the rebuild, is not covered up: the next run sees it.
+    const epoch = Math.max(mark?.epoch ?? 0, seen?.epoch ?? 0) + 1;
+    const expected = lost ? REBUILDING : mark.epoch;
+    if (!(await this.queue.writeMark(lane, epoch, expected))) return repaired;
+
     const written = await this.queue.readMark(lane);
     if (written) this.#seen.set(key, written);
     return repaired;
   }
 
-  /** Everything pushed and unclaimed, at most the relay's window. What the queue still holds is left as it is. */
+  /**
+   * Everything pushed and unclaimed, at most the relay's window. What the queue still holds is left as it is. A process
+   * that dies meanwhile leaves a mark that every other takes for a loss.
+   */
   private async rebuild(lane: Lane): Promise<number> {
+    await this.queue.writeMark(lane, REBUILDING);
     return this.eachPage(lane, 0, async (page) => {
       await this.queue.push(page.map((due) => queuedDelivery(due, this.types)));
       return page.length;

@@ -4,7 +4,7 @@ import { aDraft } from '../../../test/support/job-drafts.js';
 import { JobTypeRegistry } from '../../job-types/job-type-registry.js';
 import { Lanes } from '../delivery/lanes.js';
 import { OutboxRelay } from '../delivery/outbox-relay.js';
-import { ShardLeases } from '../delivery/shard-leases.js';
+import { LaneLeases } from '../delivery/lane-leases.js';
 import { InMemoryJobQueue } from '../in-memory-job-queue.js';
 import { InMemoryJobRepository } from '../in-memory-job-repository.js';
 import { IllegalTransition, JobNotFound } from '../job.errors.js';
@@ -16,7 +16,7 @@ async function setup({ failed = true } = {}) {
   const jobs = new InMemoryJobRepository();
   const queue = new InMemoryJobQueue();
   const lanes = new Lanes(['default'], 1);
-  const relay = new OutboxRelay(jobs, queue, new JobTypeRegistry([]), lanes, new ShardLeases(jobs, lanes));
+  const relay = new OutboxRelay(jobs, queue, new JobTypeRegistry([]), new LaneLeases(jobs, lanes));
   const [job] = await jobs.insert([aDraft({ tenant: 'a' })]);
   if (failed) {
     const claim = { jobId: job!.id, delivery: 1, token: randomUUID(), workerId: randomUUID() };

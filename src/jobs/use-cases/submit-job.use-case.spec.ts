@@ -5,7 +5,7 @@ import { JobTypeRegistry } from '../../job-types/job-type-registry.js';
 import { JobType, type JobHandler } from '../../job-types/job-type.js';
 import { Lanes } from '../delivery/lanes.js';
 import { OutboxRelay } from '../delivery/outbox-relay.js';
-import { ShardLeases } from '../delivery/shard-leases.js';
+import { LaneLeases } from '../delivery/lane-leases.js';
 import { InMemoryJobQueue } from '../in-memory-job-queue.js';
 import { InMemoryJobRepository } from '../in-memory-job-repository.js';
 import { RecordUnavailable, ValidationFailed } from '../job.errors.js';
@@ -38,7 +38,7 @@ function setup() {
   const queue = new InMemoryJobQueue();
   const types = new JobTypeRegistry([SendEmail]);
   const lanes = new Lanes(['mail'], 1);
-  const relay = new OutboxRelay(jobs, queue, types, lanes, new ShardLeases(jobs, lanes));
+  const relay = new OutboxRelay(jobs, queue, types, new LaneLeases(jobs, lanes));
   return { jobs, queue, relay, submitJob: new SubmitJobUseCase(types, jobs, relay) };
 }
 

@@ -4,6 +4,9 @@ import type { JobProgress } from '../../jobs/job.js';
 /** One row a job that is not terminal: inserted with it, claimed by UPDATE, deleted by its final settlement. */
 @Entity('dispatch')
 @Index('dispatch_to_push', ['queue', 'shard', 'priority', 'runAt', 'jobId'], { where: 'pushed_at IS NULL' })
+@Index('dispatch_unclaimed', ['queue', 'shard', 'jobId'], {
+  where: 'pushed_at IS NOT NULL AND token IS NULL',
+})
 @Index('dispatch_active', ['workerId'], { where: 'worker_id IS NOT NULL' })
 @Check(
   'dispatch_claim_is_whole',

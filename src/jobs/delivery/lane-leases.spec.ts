@@ -1,7 +1,9 @@
 import { InMemoryJobRepository } from '../in-memory-job-repository.js';
 import { RecordUnavailable } from '../job.errors.js';
 import { Lanes } from './lanes.js';
-import { ShardLeases } from './shard-leases.js';
+import { LaneLeases } from './lane-leases.js';
+
+const ALL = new Lanes(['default'], 3).all();
 
 /** Time passes for the processes and the record alike. */
 function setup(processes = 2) {
@@ -11,18 +13,28 @@ function setup(processes = 2) {
     jest.advanceTimersByTime(ms);
     jobs.advance(ms);
   };
-  return { jobs, pass, leases: Array.from({ length: processes }, () => new ShardLeases(jobs, lanes)) };
+  return { jobs, pass, leases: Array.from({ length: processes }, () => new LaneLeases(jobs, lanes)) };
 }
 
 beforeEach(() => jest.useFakeTimers());
 afterEach(() => jest.useRealTimers());
 
-it('gives every shard to one process', async () => {
+it('gives every lane to one process', async () => {
   const { leases } = setup(3);
 
   const held = await Promise.all(leases.map((lease) => lease.held()));
 
-  expect(held.flat().toSorted()).toEqual([0, 1, 2]);
+  expect(held.flat().sort((a, b) => a.shard - b.shard)).toEqual(ALL);
+});
+
+it('leaves to another process the queues that this one does not know', async () => {
+  const { jobs, leases } = setup(1);
+  const extended = new LaneLeases(jobs, new Lanes(['default', 'ledger'], 3));
+  await leases[0]!.held();
+
+  const held = await extended.held();
+
+  expect(held.map(({ queue }) => queue)).toEqual(['ledger', 'ledger', 'ledger']);
 });
 
 it('keeps them with a process that goes on asking', async () => {
@@ -32,13 +44,13 @@ it('keeps them with a process that goes on asking', async () => {
 
   for (let second = 0; second < 20; second++) {
     pass(1_000);
-    expect([await one.held(), await other.held()]).toEqual([[0, 1, 2], []]);
+    expect([await one.held(), await other.held()]).toEqual([ALL, []]);
   }
 });
 
 it('asks the record only when it is time to renew', async () => {
   const { jobs, leases, pass } = setup(1);
-  const asked = jest.spyOn(jobs, 'leaseShards');
+  const asked = jest.spyOn(jobs, 'leaseLanes');
 
   for (let tick = 0; tick < 12; tick++) {
     await leases[0]!.held();
@@ -56,7 +68,7 @@ it('passes them on when a process dies', async () => {
   pass(5_000);
   expect(await other.held()).toEqual([]);
   pass(2_000);
-  expect(await other.held()).toEqual([0, 1, 2]);
+  expect(await other.held()).toEqual(ALL);
 });
 
 it('passes them on at once when a process gives them back', async () => {
@@ -66,7 +78,7 @@ it('passes them on at once when a process gives them back', async () => {
 
   await closing.giveBack();
 
-  expect(await other.held()).toEqual([0, 1, 2]);
+  expect(await other.held()).toEqual(ALL);
 });
 
 it('holds nothing while it cannot renew', async () => {
@@ -81,5 +93,5 @@ it('holds nothing while it cannot renew', async () => {
   await expect(lease!.giveBack()).resolves.toBeUndefined();
 
   jobs.comeBack();
-  expect(await lease!.held()).toEqual([0, 1, 2]);
+  expect(await lease!.held()).toEqual(ALL);
 });
