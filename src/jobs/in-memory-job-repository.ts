@@ -151,10 +151,10 @@ export class InMemoryJobRepository extends JobRepository {
     return record !== undefined;
   }
 
-  async held(workerId: string, olderThan: number): Promise<HeldClaim[]> {
+  async held(workerId: string): Promise<(HeldClaim & { age: number })[]> {
     await this.answer();
     return this.live().flatMap(([{ id: jobId }, { claim }]) =>
-      claim?.workerId === workerId && claim.at < this.now - olderThan ? [{ jobId, token: claim.token }] : [],
+      claim?.workerId === workerId ? [{ jobId, token: claim.token, age: this.now - claim.at }] : [],
     );
   }
 

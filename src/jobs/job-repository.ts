@@ -134,8 +134,8 @@ export abstract class JobRepository {
   /** Progress and log lines, fenced. False: the token is not current, and nothing was written. */
   abstract report(report: AttemptReport): Promise<boolean>;
 
-  /** Claims that the record ascribes to a worker and that are older than `olderThan` ms. */
-  abstract held(workerId: string, olderThan: number): Promise<HeldClaim[]>;
+  /** Claims that the record ascribes to a worker, with their age in ms. */
+  abstract held(workerId: string): Promise<(HeldClaim & { age: number })[]>;
 
   // ── for the relay ──
   /**

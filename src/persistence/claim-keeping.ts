@@ -41,11 +41,13 @@ lines AS (
 SELECT count(*)::int AS count FROM live`;
 
 const HELD = `
-SELECT job_id, token FROM dispatch WHERE worker_id = $1 AND claimed_at < now() - $2 * interval '1 ms'`;
+SELECT job_id AS "jobId", token, (extract(epoch FROM clock_timestamp() - claimed_at) * 1000)::float8 AS age
+FROM dispatch WHERE worker_id = $1`;
 
 /**
- * Workers whose heartbeat is older than $1 ms are dead, and so is one that has claims but no row. What they held goes
- * back to waiting, a crash is counted, and one suffered alone counts towards quarantine ($2).
+ * Workers whose heartbeat is older than $1 ms are dead, and so is one that has claims but no row. The deletion decides:
+ * a worker that beats just now keeps its row, and its claims. What the dead held goes back to waiting, a crash is
+ * counted, and one suffered alone counts towards quarantine ($2).
  */
 const REAP = `
 WITH dead AS (
@@ -55,7 +57,9 @@ lost AS MATERIALIZED (
   SELECT d.job_id, d.token, d.worker_id, d.solo_crashes + d.alone::int AS solo
   FROM dispatch d
   WHERE d.worker_id IS NOT NULL
-    AND NOT EXISTS (SELECT FROM workers w WHERE w.id = d.worker_id AND w.heartbeat_at >= now() - $1 * interval '1 ms')
+    AND (
+      d.worker_id IN (SELECT id FROM dead) OR NOT EXISTS (SELECT FROM workers w WHERE w.id = d.worker_id)
+    )
     AND d.claimed_at < now() - $1 * interval '1 ms'
   ORDER BY d.job_id
   FOR UPDATE OF d SKIP LOCKED
@@ -133,9 +137,8 @@ export class ClaimKeeping {
     return live === 1;
   }
 
-  async held(workerId: string, olderThan: number): Promise<HeldClaim[]> {
-    const rows = await rowsOf<{ job_id: string; token: string }>(this.database, HELD, [workerId, olderThan]);
-    return rows.map((row) => ({ jobId: row.job_id, token: row.token }));
+  held(workerId: string): Promise<(HeldClaim & { age: number })[]> {
+    return rowsOf(this.database, HELD, [workerId]);
   }
 
   async reap(lease: number, crashLimit: number): Promise<Reaped[]> {

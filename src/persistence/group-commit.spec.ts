@@ -175,6 +175,19 @@ describe('a deadlock', () => {
 });
 
 describe('a lock timeout', () => {
+  it('is waited for twice, not by every row, where the whole table is locked', async () => {
+    let waits = 0;
+    const commits = new GroupCommit(() => {
+      waits++;
+      return Promise.reject(refusal('55P03'));
+    });
+
+    const answers = await Promise.allSettled([...'abcdefgh'].map((item) => commits.submit(item)));
+
+    expect(answers.every(({ status }) => status === 'rejected')).toBe(true);
+    expect(waits).toBe(3);
+  });
+
   it('goes on one by one, so that only the locked row fails', async () => {
     const { batches, submitAll } = setup(undefined, (items) => {
       if (items.includes('b')) throw refusal('55P03');

@@ -24,6 +24,7 @@ const DEFAULT_LIMITS: FlushLimits = { rows: 2_000, bytes: 8 * 1_048_576 };
 const DEADLOCK = '40P01';
 const LOCK_TIMEOUT = '55P03';
 const DEADLOCK_TRIES = 5;
+const MOST_LOCKED = 2;
 
 /**
  * Requests made at the same time share one statement and one commit. It is flushed as soon as the one in flight
@@ -95,7 +96,22 @@ export class GroupCommit<Item, Answer> {
     await this.settle(batch.slice(middle));
   }
 
+  /** A row or two may be locked for long. Where more are, the table is: then none of the rest waits its turn in vain. */
   private async oneByOne(batch: Pending<Item, Answer>[]): Promise<void> {
-    for (const one of batch) await this.settle([one]);
+    let locked: unknown;
+    let count = 0;
+    for (const one of batch) {
+      if (count === MOST_LOCKED) {
+        one.reject(locked);
+        continue;
+      }
+      const reject = (error: unknown): void => {
+        one.reject(error);
+        if (sqlStateOf(error) !== LOCK_TIMEOUT) return;
+        locked = error;
+        count++;
+      };
+      await this.settle([{ ...one, reject }]);
+    }
   }
 }

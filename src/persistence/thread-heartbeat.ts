@@ -18,6 +18,7 @@ export class ThreadHeartbeat extends Heartbeat {
   readonly #listeners: (() => void)[] = [];
   #thread?: Worker;
   #turning?: NodeJS.Timeout;
+  #restart?: NodeJS.Timeout;
   #steadySince?: number;
   #lastBeat?: number;
 
@@ -39,15 +40,22 @@ export class ThreadHeartbeat extends Heartbeat {
       longestBlock: LONGEST_BLOCK,
       lastTurn: this.#lastTurn,
     };
+    return new Promise((resolve) => this.beat(workerData, resolve));
+  }
+
+  /** In a thread, and in another one where that dies. */
+  private beat(workerData: HeartbeatThreadData, onBeat: () => void): void {
     const thread = new Worker(new URL('./heartbeat-thread.js', import.meta.url), { workerData });
     this.#thread = thread;
-
-    return new Promise((resolve, reject) => {
-      thread.on('message', (message: BeatMessage) => {
-        this.hear(message);
-        if (message.kind === 'beat') resolve();
-      });
-      thread.once('error', reject);
+    thread.on('message', (message: BeatMessage) => {
+      this.hear(message);
+      if (message.kind === 'beat') onBeat();
+    });
+    thread.on('error', (error) => this.#logger.error('heartbeat thread died', { error }));
+    thread.on('exit', () => {
+      if (this.#thread !== thread) return;
+      this.#steadySince = undefined;
+      this.#restart = setTimeout(() => this.beat(workerData, onBeat), INTERVAL);
     });
   }
 
@@ -63,6 +71,7 @@ export class ThreadHeartbeat extends Heartbeat {
 
   async stop(): Promise<void> {
     clearInterval(this.#turning);
+    clearTimeout(this.#restart);
     const thread = this.#thread;
     this.#thread = undefined;
     if (!thread) return;

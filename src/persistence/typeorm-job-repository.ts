@@ -101,8 +101,8 @@ export class TypeOrmJobRepository extends JobRepository {
     return answering(() => this.#keeping.report(report));
   }
 
-  held(workerId: string, olderThan: number): Promise<HeldClaim[]> {
-    return answering(() => this.#keeping.held(workerId, olderThan));
+  held(workerId: string): Promise<(HeldClaim & { age: number })[]> {
+    return answering(() => this.#keeping.held(workerId));
   }
 
   reap(lease: number, crashLimit: number): Promise<Reaped[]> {

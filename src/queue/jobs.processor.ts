@@ -35,7 +35,8 @@ export class JobsProcessor extends WorkerHost {
     const watch = new DeliveryWatch(job);
     this.inHand++;
     try {
-      return shown(await this.runJob.execute({ ...delivery, watch }));
+      const outcome = await this.runJob.execute({ ...delivery, watch });
+      return outcome.kind === 'unanswered' ? await handBack(job, token) : shown(outcome);
     } finally {
       await watch.close();
       this.inHand--;
@@ -50,7 +51,7 @@ export class JobsProcessor extends WorkerHost {
   }
 }
 
-/** What was fetched while the worker was told to stop goes to another one at once. */
+/** What this worker cannot take to its end, because it is told to stop, goes to another one at once. */
 async function handBack(job: Job, token: string | undefined): Promise<never> {
   await job.moveToWait(token);
   throw new WaitingError();

@@ -101,16 +101,22 @@ export function describeLiveness({ scene, record }: Suite): void {
   });
 
   describe('what a worker holds', () => {
-    it('is told to it once it is older than asked', async () => {
+    it('is told to it, with its age', async () => {
       const at = scene();
       const claim = await at.claimNew();
       const done = await at.claimNew();
       await at.complete(done);
 
-      expect(await at.jobs.held(at.workerId, 10_000)).toEqual([]);
+      const { jobId, token } = claim;
+      const [young] = await at.jobs.held(at.workerId);
       await record().advance(10_001);
-      expect(await at.jobs.held(at.workerId, 10_000)).toEqual([{ jobId: claim.jobId, token: claim.token }]);
-      expect(await at.jobs.held(randomUUID(), 10_000)).toEqual([]);
+      const [old, ...more] = await at.jobs.held(at.workerId);
+
+      expect(young!.age).toBeLessThan(10_000);
+      expect(old).toEqual({ jobId, token, age: expect.any(Number) });
+      expect(old!.age).toBeGreaterThan(10_000);
+      expect(more).toEqual([]);
+      expect(await at.jobs.held(randomUUID())).toEqual([]);
     });
 
     it('can be marked as running alone by its token only', async () => {

@@ -14,6 +14,7 @@ async function setup() {
   const request = { jobId: job!.id, delivery: 1, token: randomUUID(), workerId: randomUUID() };
   const answer = await jobs.claim(request);
   if (answer.kind !== 'claimed') throw new Error('no claim');
+  const refused = jest.fn();
   const watch = { progress: jest.fn(), log: jest.fn() };
   const report = jest.spyOn(jobs, 'report');
   const lines = async () =>
@@ -23,10 +24,11 @@ async function setup() {
     jobs,
     request,
     watch,
+    refused,
     report,
     lines,
     progress,
-    journal: new AttemptJournal(answer.claim, jobs, watch),
+    journal: new AttemptJournal(answer.claim, jobs, refused, watch),
   };
 }
 
@@ -189,4 +191,18 @@ describe('a bound', () => {
 
     expect(journal.breach).toMatchObject({ code: 'PROGRESS_INVALID' });
   });
+});
+
+it('tells that the token is not current any more, and nothing is written', async () => {
+  const { jobs, request, journal, refused, lines } = await setup();
+  journal.log('in time');
+  await jest.advanceTimersByTimeAsync(200);
+  expect(refused).not.toHaveBeenCalled();
+  await jobs.release(request, 'lost');
+
+  journal.log('too late');
+  await jest.advanceTimersByTimeAsync(200);
+
+  expect(refused).toHaveBeenCalledTimes(1);
+  expect(await lines()).toEqual(['in time']);
 });

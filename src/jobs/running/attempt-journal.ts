@@ -24,9 +24,11 @@ export class AttemptJournal {
   #closed = false;
   #breach?: PermanentFailure;
 
+  /** @param onRefused the attempt's token is not current any more: whatever it still does is in vain */
   constructor(
     private readonly claim: Claim,
     private readonly jobs: JobRepository,
+    private readonly onRefused: () => void,
     private readonly watch?: AttemptWatch,
   ) {}
 
@@ -86,7 +88,8 @@ export class AttemptJournal {
     if (lines.length > 0) this.watch?.log(lines.map(({ line }) => line));
     const { jobId, token, run, attempt } = this.claim;
     try {
-      await this.jobs.report({ jobId, token, run, attempt, progress, lines });
+      const taken = await this.jobs.report({ jobId, token, run, attempt, progress, lines });
+      if (!taken) this.onRefused();
     } catch (error) {
       if (error instanceof RecordUnavailable) {
         this.#progress ??= progress;

@@ -81,6 +81,11 @@ export class RunningJobs {
     return this.#running.has(token);
   }
 
+  /** Those that are under way now. */
+  all(): RunningJob[] {
+    return [...this.#running.values()];
+  }
+
   abortAll(cause: AbortCause): void {
     for (const running of this.#running.values()) running.abort(cause);
   }

@@ -10,7 +10,7 @@ import { PermanentFailure } from '../job.errors.js';
 import type { Job, JobDraft } from '../job.js';
 import { MAX_ERROR_MESSAGE_LENGTH, MAX_LOG_LINE_LENGTH, MAX_RESULT_LENGTH } from '../limits.js';
 import { RunningJobs } from '../running/running-jobs.js';
-import { Solitude } from '../running/solitude.js';
+import { FIRST_PATIENCE, Solitude } from '../running/solitude.js';
 import { WorkerIdentity } from '../worker-identity.js';
 import { RunJobUseCase } from './run-job.use-case.js';
 
@@ -406,7 +406,7 @@ describe('an outage of the record', () => {
       void running.close(10);
     });
 
-    expect(await run()).toMatchObject({ kind: expect.stringMatching(/refused|released/) });
+    expect(await run()).toEqual({ kind: 'refused' });
 
     jobs.comeBack();
     expect(await found()).toMatchObject({ status: 'active', attemptsMade: 0 });
@@ -475,7 +475,105 @@ describe('a shutdown', () => {
   });
 });
 
+describe('what the record cannot take', () => {
+  it('fails the job for good, though it passed every check', async () => {
+    const { run, found, jobs } = await setup(() => 'a result');
+    const settle = jobs.settle.bind(jobs);
+    jest.spyOn(jobs, 'settle').mockImplementation((settlement) => {
+      return settlement.outcome === 'completed' ? Promise.reject(new TypeError('no')) : settle(settlement);
+    });
+
+    expect(await run()).toMatchObject({ kind: 'failed', error: { code: 'OUTCOME_NOT_STORABLE' } });
+
+    expect(await found()).toMatchObject({ status: 'failed', error: { code: 'OUTCOME_NOT_STORABLE' } });
+  });
+});
+
+describe('a claim', () => {
+  it('that is not answered while the process closes is told as such', async () => {
+    const { runJob, job, running, jobs } = await setup();
+    jobs.goDown();
+    const outcome = runJob.execute({ jobId: job.id, delivery: 1 });
+    void running.close(0);
+
+    expect(await outcome).toEqual({ kind: 'unanswered' });
+  });
+
+  it('stops an attempt whose report shows that another has the job', async () => {
+    const { run, jobs, running, found } = await setup(
+      (input, context) => {
+        context.log('here');
+        return untilAborted(input, context);
+      },
+      { options: aLongTime },
+    );
+    const outcome = run();
+    await until(() => running.size === 1);
+    await jobs.release(running.all()[0]!.claim, 'lost');
+
+    expect(await outcome).toEqual({ kind: 'released' });
+    expect(await found()).toMatchObject({ status: 'waiting', delivery: 2 });
+  });
+});
+
 describe('a suspect', () => {
+  /** A job that was in hand when two processes died. */
+  async function crashed(work: Work, draft: Partial<JobDraft> = {}) {
+    const at = await setup(work, { options: aLongTime, ...draft });
+    for (const crash of [1, 2]) {
+      await at.jobs.claim({ jobId: at.job.id, delivery: crash, token: `${crash}`, workerId: 'dead' });
+      at.jobs.advance(11_000);
+      await at.jobs.reap(10_000, 3);
+    }
+    return at;
+  }
+
+  it('does not start where the job was taken from it while it waited', async () => {
+    const work = jest.fn();
+    const { run, jobs } = await crashed(work);
+    jest.spyOn(jobs, 'markAlone').mockResolvedValue(false);
+
+    expect(await run()).toEqual({ kind: 'refused' });
+    expect(work).not.toHaveBeenCalled();
+  });
+
+  it('is handed back for a while where no moment to run alone comes', async () => {
+    const { run, runJob, submit, found, jobs, running, job } = await crashed(
+      ({ n }, context) => (n === 1 ? 'ran' : untilAborted({ n, unit: '' }, context)),
+      { data: { n: 1 } },
+    );
+    const other = await submit({ data: { n: 2 } });
+    void runJob.execute({ jobId: other.id, delivery: 1 });
+    await until(() => running.size === 1);
+    jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick'] });
+    try {
+      const outcome = run();
+      await jest.advanceTimersByTimeAsync(FIRST_PATIENCE);
+      expect(await outcome).toEqual({ kind: 'released' });
+    } finally {
+      jest.useRealTimers();
+    }
+
+    expect(await found()).toMatchObject({ status: 'delayed', attemptsMade: 0 });
+    expect(jobs.events(job.id).at(-1)).toEqual({
+      kind: 'released',
+      detail: { reason: 'no moment to run alone' },
+    });
+    running.abortAll('shutdown');
+  });
+
+  it('is not called alone while a handler goes on that was given up', async () => {
+    const { run, runJob, submit, jobs } = await crashed(({ n }, context) => {
+      return n === 1 ? 'ran' : never({ n, unit: '' }, context);
+    });
+    const markAlone = jest.spyOn(jobs, 'markAlone');
+    const stray = await submit({ data: { n: 2 }, options: aShortTime });
+    await runJob.execute({ jobId: stray.id, delivery: 1 });
+
+    expect(await run()).toMatchObject({ kind: 'completed' });
+    expect(markAlone).not.toHaveBeenCalled();
+  });
+
   it('runs alone, and is known to: others wait for it, and it for them', async () => {
     const [ordinary, suspect, late] = [gate(), gate(), gate()];
     const order: string[] = [];

@@ -28,14 +28,18 @@ export interface RunJobInput extends Delivery {
  * completed, failed: on record; `retryIn` (ms) tells that a back-off follows.
  * gone: another worker has the job, or it is over. held: not now. released: handed back, unburned.
  * refused: the token was not current any more, and nothing was written.
+ * unanswered: the process closes while the record is away; nobody knows whether the job was claimed.
  */
 export type RunJobOutcome =
   | { kind: 'completed'; type: string; result: Json }
   | { kind: 'failed'; type: string; error: JobError; retryIn?: number }
-  | { kind: 'gone' | 'held' | 'released' | 'refused' };
+  | { kind: 'gone' | 'held' | 'released' | 'refused' | 'unanswered' };
 
-/** A job of a type that nobody here knows is offered again after so long (ms). */
-const UNKNOWN_TYPE_DELAY = 5_000;
+/** A job of a type that nobody here knows is offered again after so long (ms): sooner at first, as in a rolling deploy. */
+const UNKNOWN_TYPE_DELAY = { first: 5_000, longest: 60_000 };
+
+/** A suspect that found no moment to run alone is offered again after so long (ms), perhaps to an idle worker. */
+const ALONE_AGAIN_AFTER = 15_000;
 
 /** With so many crashes behind it a job runs alone. The first may well be a neighbour's, or the machine's. */
 const SUSPECT_AFTER = 2;
@@ -63,7 +67,7 @@ export class RunJobUseCase {
     return this.running.during(async () => {
       const request = { ...input, token: randomUUID(), workerId: this.worker.id };
       const answer = await this.untilAnswered(() => this.jobs.claim(request));
-      if (answer?.kind !== 'claimed') return { kind: answer?.kind ?? 'released' };
+      if (answer?.kind !== 'claimed') return { kind: answer?.kind ?? 'unanswered' };
 
       const running = this.running.start(answer.claim);
       try {
@@ -81,26 +85,40 @@ export class RunJobUseCase {
   ): Promise<RunJobOutcome> {
     const { claim } = running;
     const handler = this.handlers.find(claim.type);
-    if (!handler) return this.release(claim, 'job type unknown to this worker', UNKNOWN_TYPE_DELAY);
+    if (!handler) return this.release(claim, 'job type unknown to this worker', unknownTypeDelay(claim));
 
     const suspect = claim.crashes >= SUSPECT_AFTER;
-    const leave = await this.solitude.enter(suspect);
-    const journal = new AttemptJournal(claim, this.jobs, watch);
+    const leave = suspect
+      ? await this.solitude.enterAlone(claim.jobId, running.signal)
+      : await this.solitude.enter(running.signal);
+    if (!leave) return this.handBack(running);
+
+    const journal = new AttemptJournal(claim, this.jobs, () => running.abort('lease lost'), watch);
     try {
-      if (suspect) await this.untilAnswered(() => this.jobs.markAlone(claim));
-      if (running.wasStoppedBy('shutdown')) return await this.release(claim, 'shutdown');
+      if (suspect && !this.solitude.isHaunted) {
+        const marked = await this.untilAnswered(() => this.jobs.markAlone(claim));
+        if (marked === false) return this.refused(claim);
+      }
+      if (running.signal.aborted) return await this.handBack(running);
 
       const started = performance.now();
       const outcome = await this.attempt(running, handler, journal);
       await journal.close();
       if (outcome === 'abandoned') return await this.release(claim, 'shutdown');
-      const interruption = INTERRUPTIONS.find((cause) => running.wasStoppedBy(cause));
-      if (outcome.kind === 'failed' && interruption) return await this.release(claim, interruption);
+      if (outcome.kind === 'failed' && interruptionOf(running)) return await this.handBack(running);
       return await this.settle(running, request, outcome, performance.now() - started);
     } finally {
       await journal.close();
       leave();
     }
+  }
+
+  /** Of an attempt that did not begin, or broke off for a reason that is not its own. */
+  private handBack(running: RunningJob): Promise<RunJobOutcome> {
+    const interruption = interruptionOf(running);
+    return interruption
+      ? this.release(running.claim, interruption)
+      : this.release(running.claim, 'no moment to run alone', ALONE_AGAIN_AFTER);
   }
 
   /** Races the handler against its timeout, and at shutdown against the process's patience. */
@@ -110,6 +128,8 @@ export class RunJobUseCase {
     journal: AttemptJournal,
   ): Promise<AttemptOutcome | 'abandoned'> {
     const { claim } = running;
+    let handled = false;
+    const handling = this.handle(running, handler, journal).finally(() => (handled = true));
     let timer: NodeJS.Timeout | undefined;
     const overrun = new Promise<AttemptOutcome>((resolve) => {
       timer = setTimeout(() => {
@@ -118,9 +138,10 @@ export class RunJobUseCase {
       }, claim.timeout);
     });
     try {
-      return await Promise.race([this.handle(running, handler, journal), overrun, running.abandoned]);
+      return await Promise.race([handling, overrun, running.abandoned]);
     } finally {
       clearTimeout(timer);
+      if (!handled) this.solitude.leaveBehind(handling);
     }
   }
 
@@ -161,10 +182,19 @@ export class RunJobUseCase {
   ): Promise<RunJobOutcome> {
     const { claim } = running;
     const settlement = settlementOf(claim, outcome);
-    const settled = (await this.untilAnswered(() => this.jobs.settle(settlement))) ?? false;
-    if (settled || (await this.settleAgain(request, settlement))) {
+    try {
+      const settled = (await this.untilAnswered(() => this.jobs.settle(settlement))) ?? false;
+      if (!settled && !(await this.settleAgain(request, settlement))) return this.refused(claim);
       return this.settled(claim, settlement, duration);
+    } catch (error) {
+      // What passed every check and is still no value for the record would otherwise run again for ever.
+      if (outcome.kind === 'failed' && outcome.error.code === NOT_STORABLE) throw error;
+      this.#logger.error('outcome not storable', { ...factsOf(claim), error });
+      return this.settle(running, request, notStorable(error), duration);
     }
+  }
+
+  private refused(claim: Claim): RunJobOutcome {
     this.#logger.warn('refused', { ...factsOf(claim), reason: 'the token is not current any more' });
     return { kind: 'refused' };
   }
@@ -210,6 +240,23 @@ export class RunJobUseCase {
   }
 }
 
+const NOT_STORABLE = 'OUTCOME_NOT_STORABLE';
+
+function notStorable(reason: unknown): AttemptOutcome {
+  const { name } = reason instanceof Error ? reason : new Error();
+  const message = `The record refused the attempt's outcome (${name}); the worker's log tells why`;
+  return { kind: 'failed', permanent: true, error: { code: NOT_STORABLE, message } };
+}
+
+function interruptionOf(running: RunningJob): (typeof INTERRUPTIONS)[number] | undefined {
+  return INTERRUPTIONS.find((cause) => running.wasStoppedBy(cause));
+}
+
+function unknownTypeDelay({ delivery }: Claim): number {
+  const { first, longest } = UNKNOWN_TYPE_DELAY;
+  return Math.min(longest, first * 2 ** Math.min(delivery - 1, 10));
+}
+
 /** A failure is tried again while the run has attempts left, unless it is permanent. */
 function settlementOf(claim: Claim, outcome: AttemptOutcome): Settlement {
   const { jobId, token, attempt, attempts, backoff } = claim;
@@ -220,6 +267,6 @@ function settlementOf(claim: Claim, outcome: AttemptOutcome): Settlement {
   return { jobId, token, outcome: 'failed', error, retryIn: backoffDelay(backoff, attempt) };
 }
 
-function factsOf({ jobId, type, attempt }: Claim): { jobId: string; type: string; attempt: number } {
-  return { jobId, type, attempt };
+function factsOf({ jobId, type, run, attempt }: Claim): Pick<Claim, 'jobId' | 'type' | 'run' | 'attempt'> {
+  return { jobId, type, run, attempt };
 }
