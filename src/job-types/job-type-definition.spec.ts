@@ -63,7 +63,8 @@ describe('a declaration', () => {
     ['no attempts', { attempts: 0 }, 'attempts must be 1 to 100'],
     ['too many attempts', { attempts: 101 }, 'attempts must be 1 to 100'],
     ['half an attempt', { attempts: 1.5 }, 'attempts must be 1 to 100'],
-    ['no time', { timeout: 0 }, 'the timeout must be positive'],
+    ['no time', { timeout: 0 }, 'the timeout must be 1 ms to 24 days'],
+    ['more time than a timer can wait', { timeout: '25d' }, 'the timeout must be 1 ms to 24 days'],
     [
       'an example that is not valid',
       { example: { url: 'x' } },

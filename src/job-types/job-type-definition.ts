@@ -10,6 +10,9 @@ import type { JobTypeOptions } from './job-type.js';
 /** JSON Schema, in the dialect that OpenAPI 3.0 takes. */
 export type JsonSchema = Record<string, unknown>;
 
+/** What a timer of Node.js can wait for, in ms: a little less than 25 days. */
+const LONGEST_TIMEOUT = 24 * 86_400_000;
+
 /** A job type as the whole platform sees it: the decorator's options with the defaults filled in. */
 export class JobTypeDefinition {
   readonly name: string;
@@ -75,7 +78,8 @@ export class JobTypeDefinition {
     ) {
       throw new Error(`${at}: attempts must be 1 to 100`);
     }
-    if (this.defaults.timeout < 1) throw new Error(`${at}: the timeout must be positive`);
+    if (this.defaults.timeout < 1 || this.defaults.timeout > LONGEST_TIMEOUT)
+      throw new Error(`${at}: the timeout must be 1 ms to 24 days`);
   }
 
   /** Says which type and which part of its declaration cannot be used. */
