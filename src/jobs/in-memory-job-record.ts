@@ -144,6 +144,14 @@ export class JobRecord {
     return true;
   }
 
+  /** Of the attempt that completed under this token. */
+  resultOf(token: string): { result: Json } | undefined {
+    const settled = this.attempts.some(
+      (attempt) => attempt.token === token && attempt.outcome === 'completed',
+    );
+    return settled ? { result: copy(this.settled.result) } : undefined;
+  }
+
   report({ run, attempt, progress, lines }: AttemptReport, seqOf: () => number): void {
     if (progress && this.live) this.live.progress = { ...progress };
     for (const { at, line } of lines) this.logs.push({ seq: seqOf(), run, attempt, at, line });

@@ -1,10 +1,18 @@
 import { randomUUID } from 'node:crypto';
 import { type JobEvent, JobRecord, type LiveRow, takeBack } from './in-memory-job-record.js';
-import { RecordUnavailable } from './job.errors.js';
+import { EffectFailed, RecordUnavailable } from './job.errors.js';
 import type { Delivery, Lane } from './job-queue.js';
 import { JobRepository, type AttemptReport, type ClaimAnswer, type ClaimRequest } from './job-repository.js';
-import type { DueDelivery, HeldClaim, JobFilter, PageRequest, Reaped, Settlement } from './job-repository.js';
-import type { Job, JobAttempt, JobDraft, JobLogLine } from './job.js';
+import type {
+  DueDelivery,
+  Effect,
+  HeldClaim,
+  JobFilter,
+  PageRequest,
+  Reaped,
+  Settlement,
+} from './job-repository.js';
+import type { Job, JobAttempt, JobDraft, JobLogLine, Json } from './job.js';
 import { shardOf } from './shard.js';
 
 /** A first delivery this young (ms) is left to the process that committed it. */
@@ -121,6 +129,15 @@ export class InMemoryJobRepository extends JobRepository {
     await this.answer();
     const workerName = (id: string) => this.workers.get(id)?.name ?? id;
     return this.records.get(settlement.jobId)?.settle(settlement, this.now, workerName) ?? false;
+  }
+
+  async settleWith({ jobId, token }: HeldClaim, effect: Effect): Promise<{ result: Json } | undefined> {
+    await this.answer();
+    if (!this.claimed({ jobId, token })) return this.records.get(jobId)?.resultOf(token);
+    const result = await effect(undefined).catch((error: unknown) => {
+      throw new EffectFailed(error);
+    });
+    return (await this.settle({ jobId, token, outcome: 'completed', result })) ? { result } : undefined;
   }
 
   async release(claim: HeldClaim, reason: string, delay = 0): Promise<boolean> {

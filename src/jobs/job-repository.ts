@@ -64,6 +64,8 @@ export type Settlement = { jobId: string; token: string } & (
   { outcome: 'completed'; result: Json } | { outcome: 'failed'; error: JobError; retryIn?: number }
 );
 
+export type Effect = (transaction: unknown) => Promise<Json>;
+
 /** A row that waits to be pushed. `data` is absent where it is too large to show. */
 export interface DueDelivery extends Delivery, Lane {
   type: string;
@@ -121,6 +123,15 @@ export abstract class JobRepository {
 
   /** Idempotent by token. False: the token is not current, and nothing was written. */
   abstract settle(settlement: Settlement): Promise<boolean>;
+
+  /**
+   * Completes an attempt in one transaction with an effect, whose value is the job's result. Idempotent by token: the
+   * effect is applied where the token is current, and only there.
+   * @param effect is given the implementation's transaction
+   * @returns the result on record; undefined: the token is not current, and nothing was written
+   * @throws EffectFailed with what the effect threw; nothing was written then
+   */
+  abstract settleWith(claim: HeldClaim, effect: Effect): Promise<{ result: Json } | undefined>;
 
   /** Hands a claim back, to start again no sooner than in `delay` ms: no attempt is burned, no crash counted. */
   abstract release(claim: HeldClaim, reason: string, delay?: number): Promise<boolean>;

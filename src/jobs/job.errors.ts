@@ -69,6 +69,16 @@ export class RecordUnavailable extends DomainError {
   }
 }
 
+/** An effect that was to commit with its attempt's settlement threw `cause`, and was rolled back. */
+export class EffectFailed extends DomainError {
+  readonly code = 'EFFECT_FAILED';
+
+  constructor(cause: unknown) {
+    super('The effect of an attempt failed.');
+    this.cause = cause;
+  }
+}
+
 /** A failure that no further attempt can mend. Thrown by a job type, it ends the job at once. */
 export class PermanentFailure extends Error {
   constructor(

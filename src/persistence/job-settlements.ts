@@ -87,23 +87,31 @@ export class JobSettlements {
   }
 
   private async flush(settlements: Written[]): Promise<boolean[]> {
-    const ids = settlements.map(({ jobId }) => jobId);
-    const rows = await rowsOf<{ token: string; settled: boolean }>(this.database, SETTLE, [
-      ids,
-      settlements.map(({ token }) => token),
-      settlements.map(({ outcome }) => outcome),
-      settlements.map(({ result }) => result),
-      settlements.map(({ error }) => error),
-      settlements.map(({ retryIn }) => retryIn),
-      ...idRange(ids),
-    ]);
-
-    const settled = new Map(rows.map((row) => [row.token, row.settled]));
-    return settlements.map(({ token }) => settled.get(token) === true);
+    return settleAll(this.database, settlements);
   }
 }
 
-function written(settlement: Settlement): Written {
+/** @returns for each whether its token was current, or had settled before */
+export async function settleAll(
+  database: Pick<DataSource, 'query'>,
+  settlements: Written[],
+): Promise<boolean[]> {
+  const ids = settlements.map(({ jobId }) => jobId);
+  const rows = await rowsOf<{ token: string; settled: boolean }>(database, SETTLE, [
+    ids,
+    settlements.map(({ token }) => token),
+    settlements.map(({ outcome }) => outcome),
+    settlements.map(({ result }) => result),
+    settlements.map(({ error }) => error),
+    settlements.map(({ retryIn }) => retryIn),
+    ...idRange(ids),
+  ]);
+
+  const settled = new Map(rows.map((row) => [row.token, row.settled]));
+  return settlements.map(({ token }) => settled.get(token) === true);
+}
+
+export function written(settlement: Settlement): Written {
   const { jobId, token, outcome } = settlement;
   return outcome === 'completed'
     ? { jobId, token, outcome, result: toJson(settlement.result), error: null, retryIn: null }

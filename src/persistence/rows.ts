@@ -4,7 +4,7 @@ import { shardOf } from '../jobs/shard.js';
 
 /** Runs one statement and names the shape of its rows: the one place where what the driver gives is believed. */
 export async function rowsOf<Row>(
-  database: DataSource,
+  database: Pick<DataSource, 'query'>,
   sql: string,
   parameters: unknown[] = [],
 ): Promise<Row[]> {

@@ -8,13 +8,21 @@ import {
   type ClaimAnswer,
   type ClaimRequest,
   type DueDelivery,
+  type Effect,
   type HeldClaim,
   type JobFilter,
   type PageRequest,
   type Reaped,
   type Settlement,
 } from '../jobs/job-repository.js';
-import { assertMove, type Job, type JobAttempt, type JobDraft, type JobLogLine } from '../jobs/job.js';
+import {
+  assertMove,
+  type Job,
+  type JobAttempt,
+  type JobDraft,
+  type JobLogLine,
+  type Json,
+} from '../jobs/job.js';
 import { ClaimKeeping } from './claim-keeping.js';
 import { answering } from './database-error.js';
 import { DispatchLedger } from './dispatch-ledger.js';
@@ -24,6 +32,7 @@ import { JobReads } from './job-reads.js';
 import { JobRetries } from './job-retries.js';
 import { JobSettlements } from './job-settlements.js';
 import { Partitions } from './partitions.js';
+import { SettlementEffects } from './settlement-effects.js';
 
 /** The record in PostgreSQL. Each concern has its own file with its statements; here they meet the port. */
 @Injectable()
@@ -33,6 +42,7 @@ export class TypeOrmJobRepository extends JobRepository {
   readonly #retries: JobRetries;
   readonly #claims: JobClaims;
   readonly #settlements: JobSettlements;
+  readonly #effects: SettlementEffects;
   readonly #keeping: ClaimKeeping;
   readonly #ledger: DispatchLedger;
 
@@ -44,6 +54,7 @@ export class TypeOrmJobRepository extends JobRepository {
     this.#retries = new JobRetries(database, shards);
     this.#claims = new JobClaims(database);
     this.#settlements = new JobSettlements(database);
+    this.#effects = new SettlementEffects(database, config.database.poolSize);
     this.#keeping = new ClaimKeeping(database);
     this.#ledger = new DispatchLedger(database);
   }
@@ -83,6 +94,10 @@ export class TypeOrmJobRepository extends JobRepository {
 
   settle(settlement: Settlement): Promise<boolean> {
     return answering(() => this.#settlements.settle(settlement));
+  }
+
+  settleWith(claim: HeldClaim, effect: Effect): Promise<{ result: Json } | undefined> {
+    return answering(() => this.#effects.settle(claim, effect));
   }
 
   release(claim: HeldClaim, reason: string, delay?: number): Promise<boolean> {

@@ -41,6 +41,7 @@ export function describeJobRepository(name: string, setup: () => Promise<RecordU
           () => jobs.retry(tenant, id),
           () => jobs.claim({ ...claim, workerId, token: randomUUID() }),
           () => at.complete(claim),
+          () => jobs.settleWith(claim, () => Promise.resolve(null)),
           () => jobs.release(claim, 'x'),
           () => jobs.releaseAll(workerId, 'x'),
           () => jobs.markAlone(claim),

@@ -151,6 +151,58 @@ export function describeWorking({ scene, record }: Suite): void {
     });
   });
 
+  describe('a settlement with an effect', () => {
+    it('completes the job with what the effect returns', async () => {
+      const at = scene();
+      const claim = await at.claimNew();
+      const effect = jest.fn(() => Promise.resolve({ booked: 7 }));
+
+      expect(await at.jobs.settleWith(claim, effect)).toEqual({ result: { booked: 7 } });
+
+      expect(effect).toHaveBeenCalledTimes(1);
+      expect(await at.found({ id: claim.jobId })).toMatchObject({
+        status: 'completed',
+        result: { booked: 7 },
+        attemptsMade: 1,
+      });
+    });
+
+    it('is not applied again where it is asked for again: the result on record is the answer', async () => {
+      const at = scene();
+      const claim = await at.claimNew();
+      await at.jobs.settleWith(claim, () => Promise.resolve('first'));
+      const again = jest.fn(() => Promise.resolve('second'));
+
+      expect(await at.jobs.settleWith(claim, again)).toEqual({ result: 'first' });
+
+      expect(again).not.toHaveBeenCalled();
+    });
+
+    it('is not begun by an old token', async () => {
+      const at = scene();
+      const claim = await at.claimNew();
+      await at.jobs.release(claim, 'lost');
+      const effect = jest.fn(() => Promise.resolve(null));
+
+      expect(await at.jobs.settleWith(claim, effect)).toBeUndefined();
+
+      expect(effect).not.toHaveBeenCalled();
+      expect(await at.found({ id: claim.jobId })).toMatchObject({ status: 'waiting' });
+    });
+
+    it('that fails leaves the attempt to be settled otherwise', async () => {
+      const at = scene();
+      const claim = await at.claimNew();
+      const reason = new Error('insufficient funds');
+
+      const settled = at.jobs.settleWith(claim, () => Promise.reject(reason));
+      await expect(settled).rejects.toMatchObject({ code: 'EFFECT_FAILED', cause: reason });
+
+      expect(await at.found({ id: claim.jobId })).toMatchObject({ status: 'active', attemptsMade: 0 });
+      expect(await at.fail(claim)).toBe(true);
+    });
+  });
+
   describe('a settlement', () => {
     it('completes a job, and leaves its attempt behind', async () => {
       const at = scene();

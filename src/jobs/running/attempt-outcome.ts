@@ -1,16 +1,36 @@
 import { PermanentFailure, ValidationFailed } from '../job.errors.js';
+import { SettlementEffect } from '../../job-types/settlement-effect.js';
+import type { Effect } from '../job-repository.js';
 import type { JobError, Json } from '../job.js';
 import { findUnstorable } from '../json-value.js';
 import { MAX_ERROR_MESSAGE_LENGTH, MAX_RESULT_LENGTH } from '../limits.js';
 
 /** How an attempt ended, before the policy decides what follows from it. */
 export type AttemptOutcome =
-  { kind: 'completed'; result: Json } | { kind: 'failed'; error: JobError; permanent: boolean };
+  | { kind: 'completed'; result: Json }
+  | { kind: 'failed'; error: JobError; permanent: boolean }
+  /** Completed, if its effect and its settlement commit. Throws what `outcomeOfError` takes. */
+  | { kind: 'effect'; effect: Effect };
+
+export type FailedOutcome = Extract<AttemptOutcome, { kind: 'failed' }>;
 
 const LONGEST_STACK = 8_000;
 
 /** A handler's return value as a job's result. Nothing counts as null. */
 export function outcomeOfResult(value: unknown): AttemptOutcome {
+  return value instanceof SettlementEffect ? { kind: 'effect', effect: checked(value) } : resultOf(value);
+}
+
+/** An effect whose value is no result must not be committed. */
+function checked({ apply }: SettlementEffect): Effect {
+  return async (transaction) => {
+    const outcome = resultOf(await apply(transaction));
+    if (outcome.kind === 'failed') throw new PermanentFailure(outcome.error.message, outcome.error.code);
+    return outcome.result;
+  };
+}
+
+function resultOf(value: unknown): Exclude<AttemptOutcome, { kind: 'effect' }> {
   const result = value ?? null;
   const flaw = findUnstorable(result, 'result');
   if (flaw) return permanent('RESULT_INVALID', `${flaw.path}: ${flaw.message}`);
@@ -26,7 +46,7 @@ export function outcomeOfResult(value: unknown): AttemptOutcome {
 }
 
 /** Whatever a handler threw. */
-export function outcomeOfError(thrown: unknown): AttemptOutcome {
+export function outcomeOfError(thrown: unknown): FailedOutcome {
   if (thrown instanceof ValidationFailed) return permanent('DATA_INVALID', thrown.message);
 
   const message = storableText(messageOf(thrown));
@@ -51,7 +71,7 @@ export function outcomeOfTimeout(timeout: number): AttemptOutcome {
   };
 }
 
-function permanent(code: string, message: string): AttemptOutcome {
+function permanent(code: string, message: string): FailedOutcome {
   return { kind: 'failed', permanent: true, error: { code, message } };
 }
 

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { aDraft } from '../../../test/support/job-drafts.js';
 import { JobHandlers } from '../../job-types/job-handlers.js';
+import { SettlementEffect } from '../../job-types/settlement-effect.js';
 import { JobTypeRegistry } from '../../job-types/job-type-registry.js';
 import { JobType, type JobContext, type JobHandler } from '../../job-types/job-type.js';
 import { InMemoryJobRepository } from '../in-memory-job-repository.js';
@@ -472,6 +473,56 @@ describe('a shutdown', () => {
 
     expect(await outcome).toEqual({ kind: 'released' });
     expect(await found()).toMatchObject({ status: 'waiting', attemptsMade: 0 });
+  });
+});
+
+describe('an effect that commits with the settlement', () => {
+  it('gives the job its result', async () => {
+    const { run, found } = await setup(() => new SettlementEffect(() => Promise.resolve({ booked: 7 })));
+
+    expect(await run()).toEqual({ kind: 'completed', type: 'task', result: { booked: 7 } });
+
+    expect(await found()).toMatchObject({ status: 'completed', result: { booked: 7 } });
+  });
+
+  it('fails the attempt as a throw of the handler does', async () => {
+    const { run } = await setup(() => new SettlementEffect(() => Promise.reject(new Error('no funds'))));
+
+    expect(await run()).toMatchObject({
+      kind: 'failed',
+      retryIn: 1_000,
+      error: { code: 'HANDLER_ERROR', message: 'no funds' },
+    });
+  });
+
+  it('whose value is no result fails the job for good, and is not committed', async () => {
+    const { run, found } = await setup(() => new SettlementEffect(() => Promise.resolve({ n: 2 ** 60 })));
+
+    expect(await run()).toMatchObject({ kind: 'failed', error: { code: 'RESULT_INVALID' } });
+
+    expect(await found()).toMatchObject({ status: 'failed', result: null });
+  });
+
+  it('is not begun once another worker has the job', async () => {
+    const apply = jest.fn(() => Promise.resolve(null));
+    const { run, jobs, running } = await setup(async () => {
+      await jobs.release(running.all()[0]!.claim, 'lost');
+      return new SettlementEffect(apply);
+    });
+
+    expect(await run()).toEqual({ kind: 'refused' });
+    expect(apply).not.toHaveBeenCalled();
+  });
+
+  it('is waited for while the record is away', async () => {
+    const { run, jobs, found } = await setup(() => {
+      jobs.goDown();
+      setTimeout(() => jobs.comeBack(), 20);
+      return new SettlementEffect(() => Promise.resolve('late'));
+    });
+
+    expect(await run()).toMatchObject({ kind: 'completed', result: 'late' });
+    expect(await found()).toMatchObject({ attemptsMade: 1 });
   });
 });
 

@@ -5,9 +5,15 @@ import { backoffDelay } from '../../job-types/backoff.js';
 import { JobHandlers } from '../../job-types/job-handlers.js';
 import { JobTypeRegistry } from '../../job-types/job-type-registry.js';
 import type { JobHandlerClass } from '../../job-types/job-type.js';
-import { RecordUnavailable } from '../job.errors.js';
+import { EffectFailed, RecordUnavailable } from '../job.errors.js';
 import type { Delivery } from '../job-queue.js';
-import { JobRepository, type Claim, type ClaimRequest, type Settlement } from '../job-repository.js';
+import {
+  JobRepository,
+  type Claim,
+  type ClaimRequest,
+  type Effect,
+  type Settlement,
+} from '../job-repository.js';
 import type { JobError, Json } from '../job.js';
 import { AttemptJournal, type AttemptWatch } from '../running/attempt-journal.js';
 import {
@@ -181,6 +187,8 @@ export class RunJobUseCase {
     duration: number,
   ): Promise<RunJobOutcome> {
     const { claim } = running;
+    if (outcome.kind === 'effect') return this.settleWith(running, request, outcome.effect, duration);
+
     const settlement = settlementOf(claim, outcome);
     try {
       const settled = (await this.untilAnswered(() => this.jobs.settle(settlement))) ?? false;
@@ -191,6 +199,30 @@ export class RunJobUseCase {
       if (outcome.kind === 'failed' && outcome.error.code === NOT_STORABLE) throw error;
       this.#logger.error('outcome not storable', { ...factsOf(claim), error });
       return this.settle(running, request, notStorable(error), duration);
+    }
+  }
+
+  /** As above, in one transaction with the handler's own effect. What that throws fails the attempt. */
+  private async settleWith(
+    running: RunningJob,
+    request: ClaimRequest,
+    effect: Effect,
+    duration: number,
+  ): Promise<RunJobOutcome> {
+    const { claim } = running;
+    const settle = () => this.untilAnswered(() => this.jobs.settleWith(claim, effect));
+    try {
+      let settled = await settle();
+      if (!settled) {
+        await this.untilAnswered(() => this.jobs.claim(request));
+        settled = await settle();
+      }
+      if (!settled) return this.refused(claim);
+      const { jobId, token } = claim;
+      return this.settled(claim, { jobId, token, outcome: 'completed', result: settled.result }, duration);
+    } catch (error) {
+      const outcome = outcomeOfError(error instanceof EffectFailed ? error.cause : error);
+      return this.settle(running, request, outcome, duration);
     }
   }
 
@@ -258,7 +290,7 @@ function unknownTypeDelay({ delivery }: Claim): number {
 }
 
 /** A failure is tried again while the run has attempts left, unless it is permanent. */
-function settlementOf(claim: Claim, outcome: AttemptOutcome): Settlement {
+function settlementOf(claim: Claim, outcome: Exclude<AttemptOutcome, { kind: 'effect' }>): Settlement {
   const { jobId, token, attempt, attempts, backoff } = claim;
   if (outcome.kind === 'completed') return { jobId, token, outcome: 'completed', result: outcome.result };
 
