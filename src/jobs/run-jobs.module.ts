@@ -1,5 +1,6 @@
 import { Global, Module } from '@nestjs/common';
 import { Reaper } from './delivery/reaper.js';
+import { AttemptEnd } from './running/attempt-end.js';
 import { RunningJobs } from './running/running-jobs.js';
 import { Solitude } from './running/solitude.js';
 import { WorkerLifecycle } from './running/worker-lifecycle.js';
@@ -8,7 +9,7 @@ import { RunJobUseCase } from './use-cases/run-job.use-case.js';
 /** What a worker adds: running what is delivered. Needs Heartbeat, Consumers and WorkerIdentity beside the ports. */
 @Global()
 @Module({
-  providers: [RunJobUseCase, RunningJobs, Solitude, Reaper, WorkerLifecycle],
+  providers: [RunJobUseCase, RunningJobs, AttemptEnd, Solitude, Reaper, WorkerLifecycle],
   exports: [RunJobUseCase],
 })
 export class RunJobsModule {}

@@ -1,5 +1,9 @@
 import { Injectable } from '@nestjs/common';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { RecordUnavailable } from '../job.errors.js';
 import type { Claim, HeldClaim } from '../job-repository.js';
+
+const LONGEST_PAUSE = 2_000;
 
 export type AbortCause = 'timeout' | 'shutdown' | 'lease lost';
 
@@ -88,6 +92,22 @@ export class RunningJobs {
 
   abortAll(cause: AbortCause): void {
     for (const running of this.#running.values()) running.abort(cause);
+  }
+
+  /**
+   * Repeats a call until the record answers.
+   * @returns undefined only when the process is closing and cannot wait any longer: the reaper then takes over
+   */
+  async untilAnswered<T>(call: () => Promise<T>): Promise<T | undefined> {
+    for (let pause = 50; ; pause = Math.min(pause * 2, LONGEST_PAUSE)) {
+      try {
+        return await call();
+      } catch (error) {
+        if (!(error instanceof RecordUnavailable)) throw error;
+        if (this.#closing) return undefined;
+        await sleep(pause);
+      }
+    }
   }
 
   /** Stops claiming, asks every attempt to stop, gives them `grace` ms, then waits for none. */

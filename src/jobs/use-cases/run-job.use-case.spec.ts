@@ -10,6 +10,7 @@ import { InMemoryJobRepository } from '../in-memory-job-repository.js';
 import { PermanentFailure } from '../job.errors.js';
 import type { Job, JobDraft } from '../job.js';
 import { MAX_ERROR_MESSAGE_LENGTH, MAX_LOG_LINE_LENGTH, MAX_RESULT_LENGTH } from '../limits.js';
+import { AttemptEnd } from '../running/attempt-end.js';
 import { RunningJobs } from '../running/running-jobs.js';
 import { FIRST_PATIENCE, Solitude } from '../running/solitude.js';
 import { WorkerIdentity } from '../worker-identity.js';
@@ -35,7 +36,8 @@ async function setup(work: Work = () => null, draft: Partial<JobDraft> = {}) {
   const worker = new WorkerIdentity([]);
   const types = new JobTypeRegistry([Task]);
   const handlers = new JobHandlers([['task', new Task(work)]]);
-  const runJob = new RunJobUseCase(jobs, types, handlers, running, new Solitude(), worker);
+  const end = new AttemptEnd(jobs, running);
+  const runJob = new RunJobUseCase(jobs, types, handlers, running, new Solitude(), end, worker);
   const submit = async (more: Partial<JobDraft> = {}): Promise<Job> => {
     const [job] = await jobs.insert([aDraft({ type: 'task', ...draft, ...more })]);
     return job!;
