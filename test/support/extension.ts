@@ -1,39 +1,71 @@
 import { transformFileSync } from '@swc/core';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { basename, join, resolve } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { execFileSync } from 'node:child_process';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterThisFile } from './child.js';
 
 const repository = fileURLToPath(new URL('../..', import.meta.url));
-const dist = pathToFileURL(join(repository, 'dist')).href;
 
-/**
- * Builds another team's module as its own build would: TypeScript to JavaScript, importing the built platform. It lies
- * under node_modules, from where packages are found, and is deleted after the test file.
- * @param folder with the module's sources @param entry the file that exports the module as default
- * @returns what EXTENSIONS takes
- */
-export function buildExtension(folder: string, entry: string): string {
-  const cache = join(repository, 'node_modules', '.cache');
-  mkdirSync(cache, { recursive: true });
-  const output = mkdtempSync(join(cache, 'extension-'));
-  afterThisFile(async () => rmSync(output, { recursive: true, force: true }));
+/** Another team's folder, outside the platform's: set up as docs/job-types.md says, and deleted after the test file. */
+function teamFolder(packages: string[]): string {
+  const folder = mkdtempSync(join(tmpdir(), 'jobs-extension-'));
+  afterThisFile(async () => rmSync(folder, { recursive: true, force: true }));
+  writeFileSync(join(folder, 'package.json'), '{ "private": true, "type": "module" }');
 
-  writeFileSync(join(output, 'package.json'), '{ "type": "module" }');
-  for (const file of readdirSync(folder)) {
-    if (!file.endsWith('.ts') || file.endsWith('.spec.ts')) continue;
-    writeFileSync(join(output, `${basename(file, '.ts')}.js`), compiled(join(folder, file)));
-  }
-  return join(output, `${basename(entry, '.ts')}.js`);
+  const link = (name: string, target: string) => {
+    const path = join(folder, 'node_modules', name);
+    mkdirSync(dirname(path), { recursive: true });
+    symlinkSync(target, path);
+  };
+  link('job-queue-platform', repository);
+  for (const name of packages) link(name, join(repository, 'node_modules', name));
+  return folder;
 }
 
-/** The module of test/e2e/extension, which several tests load. */
+/** The module of test/e2e/extension, which several tests load: compiled without a look at types, which takes its time. */
 export function buildLedger(): string {
-  return buildExtension(resolve(repository, 'test/e2e/extension'), 'ledger.module.ts');
+  const sources = resolve(repository, 'test/e2e/extension');
+  const folder = teamFolder(['@nestjs/common', 'zod', 'pg']);
+
+  for (const file of readdirSync(sources)) {
+    if (!file.endsWith('.ts') || file.endsWith('.spec.ts')) continue;
+    writeFileSync(join(folder, `${basename(file, '.ts')}.js`), compiled(join(sources, file)));
+  }
+  return join(folder, 'ledger.module.js');
+}
+
+/**
+ * The module that a page of documentation shows: its files, each named by the comment on its first line, compiled by
+ * TypeScript with the settings that the page gives.
+ * @param section the heading under which the files stand
+ */
+export function buildDocumented(page: string, section: string, entry: string): string {
+  const folder = teamFolder(['@nestjs/common', 'zod', 'typescript', '@types/node']);
+  const text = readFileSync(resolve(repository, page), 'utf8');
+  const [, chapter = ''] = text.split(`\n## ${section}\n`);
+  const [shown = ''] = chapter.split('\n## ');
+
+  for (const [, file = '', content = ''] of shown.matchAll(/^```\w+\n\/\/ (\S+)\n(.*?)^```$/gms)) {
+    mkdirSync(dirname(join(folder, file)), { recursive: true });
+    writeFileSync(join(folder, file), content);
+  }
+  const compiler = join(folder, 'node_modules', 'typescript', 'bin', 'tsc');
+  execFileSync(process.execPath, [compiler], { cwd: folder, encoding: 'utf8' });
+  return join(folder, entry);
 }
 
 function compiled(file: string): string {
-  const { code } = transformFileSync(file, {
+  return transformFileSync(file, {
     swcrc: false,
     jsc: {
       parser: { syntax: 'typescript', decorators: true },
@@ -42,6 +74,5 @@ function compiled(file: string): string {
       keepClassNames: true,
     },
     module: { type: 'es6' },
-  });
-  return code.replaceAll(/(from\s+["'])(?:\.\.\/)+src\//g, `$1${dist}/`);
+  }).code;
 }

@@ -1,5 +1,7 @@
-import { buildLedger } from '../../support/extension.js';
+import { buildDocumented, buildLedger } from '../../support/extension.js';
 import { startPlatform, type TestPlatform } from '../../support/platform.js';
+
+const buildReminders = () => buildDocumented('docs/job-types.md', 'From outside', 'dist/reminders.module.js');
 
 interface Effect {
   key: string;
@@ -20,9 +22,27 @@ describe("another team's module", () => {
   let platform: TestPlatform;
 
   beforeAll(async () => {
-    platform = await startPlatform({ env: { EXTENSIONS: buildLedger() } });
+    platform = await startPlatform({ env: { EXTENSIONS: `${buildLedger()},${buildReminders()}` } });
   });
   afterAll(() => platform?.stop());
+
+  it('can be the one that the documentation shows', async () => {
+    const submitted = await platform.request<{ id: string }>('POST', '/reminders/Ada');
+
+    expect(submitted.status).toBe(202);
+    expect((await platform.until(submitted.body.id, 'completed')).result).toEqual({
+      text: 'Dear Ada, your invoice is 30 days old.',
+    });
+  });
+
+  it('fails a job for good with what it imports from the platform', async () => {
+    const { id } = await platform.submit('remind', { customer: 'Ada', days: 400 });
+
+    expect(await platform.until(id, 'failed')).toMatchObject({
+      attemptsMade: 1,
+      error: { code: 'TOO_LATE' },
+    });
+  });
 
   it('has its types in the catalogue, with their schemas', async () => {
     const { body } = await platform.request<{ items: { name: string; queue: string }[] }>(

@@ -1,6 +1,6 @@
+import { fixed, JobType, type JobContext, type JobHandler } from 'job-queue-platform/extension';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { JobType, type JobContext, type JobHandler } from '../../../src/job-types/job-type.js';
 import { Ledger } from './ledger.js';
 
 const effect = z.strictObject({
@@ -59,7 +59,7 @@ const failure = z.strictObject({ message: z.string() });
   data: failure,
   example: { message: 'no' },
   attempts: 2,
-  backoff: { kind: 'fixed', delay: 100 },
+  backoff: fixed('100ms'),
 })
 export class AlwaysFails implements JobHandler<typeof failure> {
   async run({ message }: z.output<typeof failure>): Promise<never> {

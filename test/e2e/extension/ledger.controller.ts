@@ -1,5 +1,5 @@
 import { Controller, HttpCode, Param, Post } from '@nestjs/common';
-import { SubmitJobUseCase } from '../../../src/jobs/use-cases/submit-job.use-case.js';
+import { SubmitJobUseCase } from 'job-queue-platform/extension';
 
 /** Submits on its own account, without a detour over HTTP. */
 @Controller('ledger')

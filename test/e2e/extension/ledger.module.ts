@@ -1,6 +1,5 @@
 import { Module } from '@nestjs/common';
-import { JobTypesModule } from '../../../src/job-types/job-types.module.js';
-import { JobsModule } from '../../../src/jobs/jobs.module.js';
+import { JobsModule, JobTypesModule } from 'job-queue-platform/extension';
 import { AlwaysFails, LogIn, RecordEffect, RecordInLine, Stubborn } from './job-types.js';
 import { Ledger } from './ledger.js';
 import { LedgerController } from './ledger.controller.js';

@@ -1,6 +1,6 @@
 import { Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
+import { AppConfig } from 'job-queue-platform/extension';
 import pg from 'pg';
-import { AppConfig } from '../../../src/config/app-config.js';
 
 /** One advisory lock for all processes that make the tables at the same time. */
 const TABLES = `

@@ -1,0 +1,39 @@
+/**
+ * What a module outside this repository may build on: `import … from 'job-queue-platform/extension'`. It is the running
+ * platform's own code, not a copy, so what is exported here can be injected. docs/job-types.md shows its use.
+ */
+export { AppConfig } from './config/app-config.js';
+export { exponential, fixed } from './job-types/backoff.js';
+export type { Duration } from './job-types/duration.js';
+export { JobType, type JobContext, type JobHandler, type JobTypeOptions } from './job-types/job-type.js';
+export { JobTypesModule, type JobTypesDeclaration } from './job-types/job-types.module.js';
+export type { JobFilter } from './jobs/job-repository.js';
+export {
+  IllegalTransition,
+  JobNotFound,
+  PermanentFailure,
+  RecordUnavailable,
+  ValidationFailed,
+  type Violation,
+} from './jobs/job.errors.js';
+export type {
+  Backoff,
+  Job,
+  JobAttempt,
+  JobError,
+  JobLogLine,
+  JobOptions,
+  JobProgress,
+  JobStatus,
+  Json,
+} from './jobs/job.js';
+export { JobsModule } from './jobs/jobs.module.js';
+export { GetJobLogsUseCase, type GetJobLogsInput } from './jobs/use-cases/get-job-logs.use-case.js';
+export { GetJobStatusUseCase } from './jobs/use-cases/get-job-status.use-case.js';
+export { ListJobsUseCase, type ListJobsInput } from './jobs/use-cases/list-jobs.use-case.js';
+export { RetryJobUseCase } from './jobs/use-cases/retry-job.use-case.js';
+export {
+  SubmitJobUseCase,
+  type SubmitJobInput,
+  type SubmitOptions,
+} from './jobs/use-cases/submit-job.use-case.js';
