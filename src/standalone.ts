@@ -18,6 +18,7 @@ import { StandaloneModule } from './standalone.module.js';
 import { assertWritable } from './standalone/assert-writable.js';
 import { EmbeddedPostgres } from './standalone/embedded-postgres.js';
 import { welcome } from './standalone/welcome.js';
+import { DataFolderLock } from './standalone/data-folder-lock.js';
 
 /** Beyond the grace of running jobs, in ms: PostgreSQL must be stopped before the process may end. */
 const CLOSE_AFTER_GRACE = 3_000;
@@ -88,3 +89,5 @@ await run(async () => {
   const stopping = closeOnSignal(told, () => standalone.stop());
   await standalone.start(stopping);
 });
+  // Before the port, which the same process holds: the folder is the cause that helps.
+  if (!told.database.url) DataFolderLock.assertFree(told.dataDir);

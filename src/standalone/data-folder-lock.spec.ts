@@ -24,14 +24,26 @@ describe('DataFolderLock', () => {
   it('is refused while its owner lives, and names the owner', () => {
     writeFileSync(lockFile(), `${process.ppid}\n${birthMark(process.ppid)}\n`);
 
-    expect(() => DataFolderLock.take(folder)).toThrow(`already running (pid ${process.ppid})`);
+    expect(() => DataFolderLock.take(folder)).toThrow(`Already running in ${folder} (pid ${process.ppid})`);
     expect(readdirSync(folder)).toEqual(['standalone.pid']);
   });
 
   it('is refused to the process that holds it already', () => {
     DataFolderLock.take(folder);
 
-    expect(() => DataFolderLock.take(folder)).toThrow(`already running (pid ${process.pid})`);
+    expect(() => DataFolderLock.take(folder)).toThrow(`Already running in ${folder} (pid ${process.pid})`);
+  });
+
+  it('can be looked at without being taken', () => {
+    const dataDir = join(folder, 'data');
+
+    DataFolderLock.assertFree(dataDir);
+    expect(readdirSync(folder)).toEqual([]);
+
+    const lock = DataFolderLock.take(dataDir);
+    expect(() => DataFolderLock.assertFree(dataDir)).toThrow(`Already running in ${dataDir}`);
+    lock.release();
+    DataFolderLock.assertFree(dataDir);
   });
 
   it.each([

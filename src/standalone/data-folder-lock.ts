@@ -1,5 +1,5 @@
 import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { errorCode, reasonOf } from './error-code.js';
 import { birthMark, isAlive } from './process-identity.js';
 import { StandaloneError } from './standalone-error.js';
@@ -16,13 +16,15 @@ export class DataFolderLock {
 
   /** Makes the folder where it is missing. Errors: StandaloneError when it is in use or not writable. */
   static take(dataDir: string): DataFolderLock {
-    try {
+    return using(dataDir, () => {
       mkdirSync(dataDir, { recursive: true });
-      return DataFolderLock.claim(join(dataDir, 'standalone.pid'));
-    } catch (error) {
-      if (error instanceof StandaloneError) throw error;
-      throw new StandaloneError(`DATA_DIR ${dataDir} is not writable: ${reasonOf(error)}`);
-    }
+      return DataFolderLock.claim(fileIn(dataDir));
+    });
+  }
+
+  /** Looks without taking, and leaves the folder as it is. Errors: StandaloneError when it is in use or cannot be read. */
+  static assertFree(dataDir: string): void {
+    using(dataDir, () => assertOwnerGone(fileIn(dataDir), contentOf(fileIn(dataDir)) ?? ''));
   }
 
   release(): void {
@@ -42,6 +44,19 @@ export class DataFolderLock {
   }
 }
 
+function fileIn(dataDir: string): string {
+  return join(dataDir, 'standalone.pid');
+}
+
+function using<T>(dataDir: string, action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    if (error instanceof StandaloneError) throw error;
+    throw new StandaloneError(`DATA_DIR ${dataDir} is not writable: ${reasonOf(error)}`);
+  }
+}
+
 /** A link is made whole or not at all: nobody ever reads a lock that is half written. */
 function placeOnce(draft: string, file: string): boolean {
   try {
@@ -57,12 +72,18 @@ function makeWay(file: string): void {
   const found = contentOf(file);
   if (found === undefined) return;
 
-  const [pidLine = '', mark = ''] = found.split('\n');
+  assertOwnerGone(file, found);
+  discard(file, found);
+}
+
+function assertOwnerGone(file: string, content: string): void {
+  const [pidLine = '', mark = ''] = content.split('\n');
   const pid = Number(pidLine);
   if (pid > 0 && isAlive(pid) && mark === (birthMark(pid) ?? '')) {
-    throw new StandaloneError(`already running (pid ${pid}): stop it first, or set another DATA_DIR`);
+    throw new StandaloneError(
+      `Already running in ${resolve(dirname(file))} (pid ${pid}): stop it first, or set another DATA_DIR and PORT`,
+    );
   }
-  discard(file, found);
 }
 
 /** Two starters may find the same stale lock: the slower must not throw away the fresh lock of the faster. */

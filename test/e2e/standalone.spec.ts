@@ -112,6 +112,18 @@ describe('npm start on a machine that has only Node', () => {
     const short = await installation.submitMany('demo', 10, { durationMs: 3_000, result: 'short' });
     const long = await installation.submitMany('demo', 10, { durationMs: 60_000 });
     const waiting = await installation.submitMany('demo', 5, { durationMs: 10, result: 'waited' });
+  it('starts once in a folder, and says so rather than that the port is taken', async () => {
+    const first = installation.start();
+    await first.ready(READY);
+
+    const second = installation.start();
+    expect(await second.exited).toBe(1);
+    expect(second.output()).toBe(
+      `Already running in ${installation.dataDir} (pid ${first.pid}): stop it first, or set another DATA_DIR and PORT\n`,
+    );
+    expect((await interrupted(first)).code).toBe(0);
+  });
+
     await installation.until([...short, ...long], isActive, 5_000);
 
     const { code, ms } = await interrupted(app);

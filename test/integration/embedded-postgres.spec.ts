@@ -153,7 +153,7 @@ describe('an embedded PostgreSQL', () => {
 
     const second = start(dataDir);
     await expect(second).rejects.toThrow(StandaloneError);
-    await expect(second).rejects.toThrow(`already running (pid ${child.pid})`);
+    await expect(second).rejects.toThrow(`Already running in ${dataDir} (pid ${child.pid})`);
 
     const orphan = postmasterOf(dataDir);
     await child.end();
