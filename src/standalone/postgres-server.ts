@@ -72,10 +72,14 @@ export class PostgresServer {
     );
   }
 
-  /** Reports an end that nobody asked for, a crash or a kill, with the exit code or signal. */
+  /**
+   * Reports a crash or a kill, with the exit code or signal. An ordinary shutdown is none, also where others asked for it:
+   * what restarts this process may signal every process below it.
+   */
   onUnexpectedEnd(report: (how: string) => void): void {
     void this.ended.then(() => {
-      if (!this.stopping) report(this.child.signalCode ?? `exit code ${this.child.exitCode}`);
+      const { signalCode, exitCode } = this.child;
+      if (!this.stopping && exitCode !== 0) report(signalCode ?? `exit code ${exitCode}`);
     });
   }
 

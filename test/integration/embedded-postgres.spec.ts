@@ -143,6 +143,18 @@ describe('an embedded PostgreSQL', () => {
     while (!lines.at(-1)?.startsWith('PostgreSQL ended by itself: SIGKILL')) await sleep(10);
     await killed.stop();
 
+  it('says nothing of a shutdown in good order that others asked for', async () => {
+    const dataDir = newFolder();
+    const lines: string[] = [];
+    const server = await start(dataDir, (line) => lines.push(line));
+    const postmaster = postmasterOf(dataDir);
+
+    process.kill(postmaster, 'SIGTERM');
+    await allEnded([postmaster]);
+    await server.stop();
+    expect(lines.filter((line) => !/^PostgreSQL (?:set up|ready)/.test(line))).toEqual([]);
+  });
+
     const server = await start(dataDir);
     expect(await query(server.url, 'SELECT value FROM kept')).toEqual([7]);
   });
