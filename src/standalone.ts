@@ -11,14 +11,16 @@ import { addressOf, portOf, startApi } from './boot/start-api.js';
 import type { AppConfig } from './config/app-config.js';
 import { parseConfig, withDatabaseUrl } from './config/parse-config.js';
 import { processEnvironment } from './config/process-environment.js';
+import { firstJobCommand } from './job-types/first-job.js';
+import { JobTypeRegistry } from './job-types/job-type-registry.js';
 import type { ModuleImport } from './job-types/job-types.module.js';
 import { AppLogger } from './logging/app-logger.js';
 import { platformOf } from './platform.module.js';
 import { StandaloneModule } from './standalone.module.js';
 import { assertWritable } from './standalone/assert-writable.js';
+import { DataFolderLock } from './standalone/data-folder-lock.js';
 import { EmbeddedPostgres } from './standalone/embedded-postgres.js';
 import { welcome } from './standalone/welcome.js';
-import { DataFolderLock } from './standalone/data-folder-lock.js';
 
 /** Beyond the grace of running jobs, in ms: PostgreSQL must be stopped before the process may end. */
 const CLOSE_AFTER_GRACE = 3_000;
@@ -67,7 +69,13 @@ class Standalone {
     if (stopping.aborted) return;
 
     this.#app = await startApi(StandaloneModule.register(platform), config);
-    if (!stopping.aborted) process.stdout.write(welcome(addressOf(config, portOf(this.#app)), config));
+    if (!stopping.aborted) process.stdout.write(this.welcome(this.#app, config));
+  }
+
+  private welcome(app: NestExpressApplication, config: AppConfig): string {
+    const address = addressOf(config, portOf(app));
+    const types = app.get(JobTypeRegistry, { strict: false });
+    return welcome(address, firstJobCommand(types, address, config.http.apiKeys.length > 0), config);
   }
 
   private async withDatabase(): Promise<AppConfig> {
@@ -83,11 +91,11 @@ class Standalone {
 await run(async () => {
   const told = parseConfig(processEnvironment(), 'standalone');
   const extensions = await loadExtensions(told);
+  // Before the port, which the same process holds: the folder is the cause that helps.
+  if (!told.database.url) DataFolderLock.assertFree(told.dataDir);
   await assertPortFree(told.http.host, told.http.port);
 
   const standalone = new Standalone(told, extensions);
   const stopping = closeOnSignal(told, () => standalone.stop());
   await standalone.start(stopping);
 });
-  // Before the port, which the same process holds: the folder is the cause that helps.
-  if (!told.database.url) DataFolderLock.assertFree(told.dataDir);

@@ -1,13 +1,9 @@
-import type { JobTypeDefinition } from '../job-types/job-type-definition.js';
-
 export interface HomePage {
   version: string;
   /** What goes before the API's paths in links: nothing where this page is the API's own. */
   api: string;
-  /** Where the API is, as the reader's browser sees it. */
-  origin: string;
-  needsKey: boolean;
-  types: readonly JobTypeDefinition[];
+  /** A command to paste. */
+  firstJob: string;
 }
 
 function links(api: string) {
@@ -21,7 +17,7 @@ function links(api: string) {
 }
 
 /** A page that needs nothing but itself: no script, no other host. */
-export function homePage({ version, api, origin, needsKey, types }: HomePage): string {
+export function homePage({ version, api, firstJob }: HomePage): string {
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -40,25 +36,13 @@ ${links(api)
   .map(([href, name, about]) => `<a href="${escaped(href)}"><b>${name}</b><span>${about}</span></a>`)
   .join('\n')}
 </nav>
-${firstJob(origin, needsKey, types)}
+<h2>A first job</h2>
+<pre><code>${escaped(firstJob)}</code></pre>
+<p>It answers <code>202</code> and a <code>Location</code>: ask there for the job's status.</p>
 </main>
 </body>
 </html>
 `;
-}
-
-function firstJob(origin: string, needsKey: boolean, [first]: readonly JobTypeDefinition[]): string {
-  if (!first) return '<p>No job type is declared yet.</p>';
-  const body = JSON.stringify({ type: first.name, data: first.example });
-  const lines = [
-    `curl -i ${origin}/jobs`,
-    ...(needsKey ? ['-H "Authorization: Bearer $API_KEY"'] : []),
-    "-H 'Content-Type: application/json'",
-    `-d '${body.replaceAll("'", `'\\''`)}'`,
-  ];
-  return `<h2>A first job</h2>
-<pre><code>${escaped(lines.join(' \\\n  '))}</code></pre>
-<p>It answers <code>202</code> and a <code>Location</code>: ask there for the job's status.</p>`;
 }
 
 function escaped(text: string): string {

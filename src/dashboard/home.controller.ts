@@ -3,6 +3,7 @@ import { ApiExcludeController } from '@nestjs/swagger';
 import type { Request } from 'express';
 import { AppConfig } from '../config/app-config.js';
 import { VERSION } from '../health/version.js';
+import { firstJobCommand } from '../job-types/first-job.js';
 import { JobTypeRegistry } from '../job-types/job-type-registry.js';
 import { homePage } from './home-page.js';
 
@@ -19,12 +20,11 @@ export class HomeController {
   @Header('Content-Type', 'text/html; charset=utf-8')
   home(@Req() request: Request): string {
     const { apiPublicUrl, apiKeys } = this.config.http;
+    const origin = apiPublicUrl ?? `${request.protocol}://${request.get('host') ?? 'localhost'}`;
     return homePage({
       version: VERSION,
       api: apiPublicUrl ?? '',
-      origin: apiPublicUrl ?? `${request.protocol}://${request.get('host') ?? 'localhost'}`,
-      needsKey: apiKeys.length > 0,
-      types: this.types.all(),
+      firstJob: firstJobCommand(this.types, origin, apiKeys.length > 0),
     });
   }
 }

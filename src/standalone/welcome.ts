@@ -1,8 +1,11 @@
 import type { AppConfig } from '../config/app-config.js';
 
-/** What a person needs next, printed last. */
-export function welcome(address: string, { http, mail, dataDir, queue }: AppConfig): string {
-  const key = http.apiKeys.length > 0 ? ` -H "Authorization: Bearer $API_KEY"` : '';
+/** What a person needs next, printed last. @param firstJob a command to paste */
+export function welcome(
+  address: string,
+  firstJob: string,
+  { http, mail, dataDir, queue }: AppConfig,
+): string {
   const ui = http.ui
     ? `
   Start here   ${address}/
@@ -18,8 +21,7 @@ ${ui}
   Delivery by ${queue.backend === 'postgres' ? 'PostgreSQL' : 'Redis'}, data in ${dataDir}${mail.directory ? `, mail in ${mail.directory}` : ''}
 
 A first job:
-  curl -i ${address}/jobs${key} -H 'Content-Type: application/json' \\
-    -d '{"type":"send_email","data":{"to":"john@example.com","subject":"Hello","body":"Welcome!"}}'
+${firstJob.replaceAll(/^/gm, '  ')}
 
 `;
 }

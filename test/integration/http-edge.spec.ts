@@ -825,7 +825,8 @@ describe('the HTTP edge', () => {
       for (const link of ['/docs', '/admin/queues', '/health/ready', '/job-types']) {
         expect(page).toContain(`href="${link}"`);
       }
-      expect(page).toContain('curl -i http://127.0.0.1');
+      expect(page).toContain(`curl -i ${app.url}/jobs -H 'Content-Type: application/json' \\\n`);
+      expect(page).toContain("-d '{&quot;type&quot;:&quot;send_email&quot;,");
     });
 
     it('does not let the Host header write into it', async () => {
