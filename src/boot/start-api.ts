@@ -10,7 +10,7 @@ import { BootLogger } from './boot-logger.js';
 
 /** Builds the application around a module with the API's routes, and listens. */
 export function startApi(module: DynamicModule, config: AppConfig): Promise<NestExpressApplication> {
-  return startHttp(module, config, (app) => openApiDocument(app, registryOf(app)));
+  return startHttp(module, config, (app) => documentOf(app, app, config));
 }
 
 /** The UIs alone: Swagger UI shows the API's document, and calls the API where it is. */
@@ -22,7 +22,7 @@ export async function startDashboard(
   // In preview Nest makes no provider: the routes are described, and nothing connects to anything.
   const preview = await NestFactory.create<NestExpressApplication>(api, { preview: true, logger: false });
   return startHttp(module, config, (app) => ({
-    ...openApiDocument(preview, registryOf(app)),
+    ...documentOf(preview, app, config),
     servers: [{ url: config.http.apiPublicUrl ?? '/' }],
   }));
 }
@@ -44,8 +44,14 @@ async function startHttp(
   return app;
 }
 
-function registryOf(app: NestExpressApplication): JobTypeRegistry {
-  return app.get(JobTypeRegistry, { strict: false });
+/** @param routes the application whose routes are described @param app the one that knows the job types */
+function documentOf(
+  routes: NestExpressApplication,
+  app: NestExpressApplication,
+  { http }: AppConfig,
+): OpenAPIObject {
+  const registry = app.get(JobTypeRegistry, { strict: false });
+  return openApiDocument(routes, registry, http.apiKeys.length > 0);
 }
 
 /**

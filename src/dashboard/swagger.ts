@@ -31,22 +31,29 @@ export function mountSwagger(app: NestExpressApplication, document: OpenAPIObjec
   });
 }
 
-/** The whole API as OpenAPI 3.0; what can be submitted comes from the job types themselves. */
-export function openApiDocument(app: NestExpressApplication, registry: JobTypeRegistry): OpenAPIObject {
-  const document = SwaggerModule.createDocument(app, description());
+/**
+ * The whole API as OpenAPI 3.0; what can be submitted comes from the job types themselves.
+ * @param needsKey whether the API asks for a key: Swagger UI offers to enter one only then
+ */
+export function openApiDocument(
+  app: NestExpressApplication,
+  registry: JobTypeRegistry,
+  needsKey: boolean,
+): OpenAPIObject {
+  const document = SwaggerModule.createDocument(app, description(needsKey));
   const types = registry.all();
 
   describeSubmits(document, types);
   for (const operation of operationsIn(document)) {
-    const open = operation.security?.length === 0;
+    const open = !needsKey || operation.security?.length === 0;
     const { 401: unauthorized, ...others } = PROBLEMS_OF_EVERY_ROUTE;
     operation.responses = { ...others, ...(open ? {} : { 401: unauthorized }), ...operation.responses };
   }
   return document;
 }
 
-function description(): Omit<OpenAPIObject, 'paths'> {
-  return new DocumentBuilder()
+function description(needsKey: boolean): Omit<OpenAPIObject, 'paths'> {
+  const builder = new DocumentBuilder()
     .setTitle('Job Queue Management Platform')
     .setDescription(
       'Submit background work, and see what became of it. Errors are RFC 9457 problem documents ' +
@@ -55,7 +62,9 @@ function description(): Omit<OpenAPIObject, 'paths'> {
     .setVersion(VERSION)
     .addTag('Jobs', 'Submit, follow, retry.')
     .addTag('Job types', 'What can be submitted.')
-    .addTag('Health', 'Probes.')
+    .addTag('Health', 'Probes.');
+  if (!needsKey) return builder.build();
+  return builder
     .addBearerAuth({ type: 'http', scheme: 'bearer', description: 'An API key.' }, 'bearer')
     .addApiKey({ type: 'apiKey', in: 'header', name: 'X-API-Key' }, 'apiKey')
     .addSecurityRequirements('bearer')

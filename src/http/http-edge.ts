@@ -1,5 +1,6 @@
 import type { Server } from 'node:http';
 import type { NestExpressApplication } from '@nestjs/platform-express';
+import type { RequestHandler } from 'express';
 import helmet from 'helmet';
 import { apiKeyMiddleware } from '../auth/api-key.middleware.js';
 import type { AppConfig } from '../config/app-config.js';
@@ -19,6 +20,7 @@ export function configureHttp(app: NestExpressApplication, { http }: AppConfig):
 
   app.use(helmet(securityHeaders(http.apiPublicUrl)));
   allowOrigins(app, http.corsOrigins);
+  app.use(noIcon);
   app.use(apiKeyMiddleware(http.apiKeys));
   app.use(refuseWrongMethods(), requireJson);
   // A variable, because Nest's type does not know `verify`, which it passes on to body-parser.
@@ -33,6 +35,12 @@ export function configureHttp(app: NestExpressApplication, { http }: AppConfig):
   server.headersTimeout = 70_000;
   server.requestTimeout = 120_000;
 }
+
+/** A browser asks for it at every address that it opens, with no key at hand, and would tell a refusal as an error. */
+const noIcon: RequestHandler = (request, response, next) => {
+  if (request.path !== '/favicon.ico' || !['GET', 'HEAD'].includes(request.method)) return next();
+  response.status(204).set('Cache-Control', 'public, max-age=86400').end();
+};
 
 /**
  * Scripts come from here alone. Swagger UI and Bull Board both need inline styles; Bull Board's web font is left out

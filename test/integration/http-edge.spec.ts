@@ -184,7 +184,10 @@ interface Body {
   items: Record<string, unknown>[];
   nextCursor: string;
   paths: Record<string, Record<string, Operation>>;
-  components: { schemas: Record<string, { oneOf: unknown[]; properties: Record<string, unknown> }> };
+  components: {
+    schemas: Record<string, { oneOf: unknown[]; properties: Record<string, unknown> }>;
+    securitySchemes?: Record<string, { type: string }>;
+  };
 }
 
 interface Operation {
@@ -273,7 +276,7 @@ async function start(http: Partial<AppConfig['http']> = {}): Promise<Running> {
     logger: false,
   });
   configureHttp(app, config);
-  mountSwagger(app, openApiDocument(app, registry));
+  mountSwagger(app, openApiDocument(app, registry, config.http.apiKeys.length > 0));
   await app.listen(0, '127.0.0.1');
   const url = (await app.getUrl()).replace('[::1]', '127.0.0.1');
   return { url, useCases, queue, database, close: () => app.close() };
@@ -774,6 +777,13 @@ describe('the HTTP edge', () => {
       }
     });
 
+    it('asks for no key where none is needed', async () => {
+      const { paths, components, security } = await bodyOf(await get('/docs-json'));
+
+      expect([components.securitySchemes, security]).toEqual([undefined, undefined]);
+      expect(Object.keys(paths['/jobs']?.['get']?.responses ?? {})).not.toContain('401');
+    });
+
     it('offers an example a job type that is accepted as it stands', async () => {
       const { paths, components } = await bodyOf(await get('/docs-json'));
       const submit = paths['/jobs']?.['post']?.requestBody.content['application/json'];
@@ -898,6 +908,26 @@ describe('with API keys', () => {
       expect(response.status).toBe(401);
     },
   );
+
+  it('describes both ways to bring one, and which routes ask for it', async () => {
+    const { paths, components, security } = await bodyOf(await ask('/docs-json', { 'x-api-key': KEY }));
+
+    expect(components.securitySchemes).toMatchObject({
+      bearer: { type: 'http' },
+      apiKey: { type: 'apiKey' },
+    });
+    expect(security).toEqual([{ bearer: [] }, { apiKey: [] }]);
+    expect(Object.keys(paths['/jobs']?.['get']?.responses ?? {})).toContain('401');
+    expect(Object.keys(paths['/health/live']?.['get']?.responses ?? {})).not.toContain('401');
+  });
+
+  it('lets browsers look for an icon, which they do by themselves', async () => {
+    const response = await ask('/favicon.ico');
+
+    expect([response.status, await response.text()]).toEqual([204, '']);
+    expect((await ask('/favicon.ico', {}, 'POST')).status).toBe(401);
+    expect((await ask('/favicon.ico/x')).status).toBe(401);
+  });
 
   it('asks the probes for nothing', async () => {
     expect((await ask('/health/live')).status).toBe(200);
