@@ -125,7 +125,12 @@ export class JobAttemptView {
 }
 
 export class JobDetailView extends JobView {
-  @ApiProperty({ type: () => [JobAttemptView], description: 'Oldest first.' })
+  @ApiProperty({
+    type: () => [JobAttemptView],
+    description:
+      'Those that have ended, oldest first. One that runs is not among them: then `status` is `active`, ' +
+      'and `startedAt` tells since when.',
+  })
   attempts!: JobAttemptView[];
 }
 

@@ -10,6 +10,8 @@ import { UUID } from './job-id.js';
 const NAME = /^[a-z][a-z0-9_]{0,62}$/;
 const NOT_A_NAME = 'must be a snake_case name';
 const NOT_A_DATE = 'must be a date (2026-01-31) or an RFC 3339 timestamp, where + is written %2B';
+const A_DATE =
+  'a date (`2026-01-31`, its midnight in UTC), or an RFC 3339 timestamp with its offset, whose + is written %2B.';
 
 export class ListJobsDto {
   @ApiPropertyOptional({ type: [String], description: 'May repeat.' })
@@ -27,12 +29,12 @@ export class ListJobsDto {
   @Text(NAME, NOT_A_NAME)
   queue?: string;
 
-  @ApiPropertyOptional({ description: 'Created at or after this date (UTC) or RFC 3339 timestamp.' })
+  @ApiPropertyOptional({ description: `Created at or after this: ${A_DATE}` })
   @Optional()
   @Parsed(parseDateOrTimestamp, NOT_A_DATE)
   createdFrom?: string;
 
-  @ApiPropertyOptional({ description: 'Created before this date (UTC) or RFC 3339 timestamp.' })
+  @ApiPropertyOptional({ description: `Created before this: ${A_DATE}` })
   @Optional()
   @Parsed(parseDateOrTimestamp, NOT_A_DATE)
   createdTo?: string;

@@ -39,7 +39,13 @@ export class SubmitOptionsDto {
   @IntegerIn(0, TEN_YEARS)
   delay?: number;
 
-  @ApiPropertyOptional({ type: 'string', format: 'date-time', description: 'When it may start (RFC 3339).' })
+  @ApiPropertyOptional({
+    type: 'string',
+    format: 'date-time',
+    example: '2027-01-31T09:30:00Z',
+    description:
+      'When it may start: an RFC 3339 timestamp with its offset, `Z` or such as `+01:00`. A date alone is refused.',
+  })
   @Optional()
   @NotBeside('delay')
   @Parsed(parseRunAt, 'must be an RFC 3339 timestamp with an offset, at most ten years ahead')
