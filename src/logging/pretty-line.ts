@@ -9,7 +9,7 @@ export interface PrettyOptions {
   verbose: boolean;
 }
 
-/** `12:00:01  completed   send_email      <job id>  attempt 1  34 ms`: one short line, for people. */
+/** `12:00:01  completed   send_email      <job id>  run 1  attempt 1  34 ms`: one short line, for people. */
 export function prettyLine(entry: LogEntry, { colours, verbose }: PrettyOptions): string {
   const paint = (colour: number, text: string) =>
     colours && text ? `\u001b[${colour}m${text}\u001b[39m` : text;

@@ -86,7 +86,13 @@ describe('npm start on a machine that has only Node', () => {
 
     // A line a job.
     expect(logOf(app).filter(({ jobId }) => jobId === id)).toEqual([
-      expect.objectContaining({ level: 'info', message: 'completed', type: 'send_email', attempt: 1 }),
+      expect.objectContaining({
+        level: 'info',
+        message: 'completed',
+        type: 'send_email',
+        run: 1,
+        attempt: 1,
+      }),
     ]);
 
     for (const page of ['/', '/docs', '/docs-json', '/admin/queues', '/health/ready']) {
@@ -106,12 +112,6 @@ describe('npm start on a machine that has only Node', () => {
     expect(readdirSync(dataDir).sort()).toEqual(['mail', 'postgres', 'postgres.log']);
   });
 
-  it('hands running jobs back at Ctrl-C, and the next start completes them without a burned attempt', async () => {
-    const app = installation.start();
-    await app.ready(READY);
-    const short = await installation.submitMany('demo', 10, { durationMs: 3_000, result: 'short' });
-    const long = await installation.submitMany('demo', 10, { durationMs: 60_000 });
-    const waiting = await installation.submitMany('demo', 5, { durationMs: 10, result: 'waited' });
   it('starts once in a folder, and says so rather than that the port is taken', async () => {
     const first = installation.start();
     await first.ready(READY);
@@ -124,6 +124,12 @@ describe('npm start on a machine that has only Node', () => {
     expect((await interrupted(first)).code).toBe(0);
   });
 
+  it('hands running jobs back at Ctrl-C, and the next start completes them without a burned attempt', async () => {
+    const app = installation.start();
+    await app.ready(READY);
+    const short = await installation.submitMany('demo', 10, { durationMs: 3_000, result: 'short' });
+    const long = await installation.submitMany('demo', 10, { durationMs: 60_000 });
+    const waiting = await installation.submitMany('demo', 5, { durationMs: 10, result: 'waited' });
     await installation.until([...short, ...long], isActive, 5_000);
 
     const { code, ms } = await interrupted(app);
@@ -217,7 +223,9 @@ describe('npm start on a machine that has only Node', () => {
     expect(plain).not.toMatch(/Nest|LOG \[/);
     expect(linesOf(plain)[0]).toMatch(/^\d\d:\d\d:\d\d {2}\S/);
     expect(linesOf(plain).filter((line) => line.includes(id))).toEqual([
-      expect.stringMatching(/^\d\d:\d\d:\d\d {2}completed {3}send_email {6}\S+ {2}attempt 1 {2}\d+ ms$/),
+      expect.stringMatching(
+        /^\d\d:\d\d:\d\d {2}completed {3}send_email {6}\S+ {2}run 1 {2}attempt 1 {2}\d+ ms$/,
+      ),
     ]);
 
     type(CTRL_C);
