@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DataFolderLock } from './data-folder-lock.js';
@@ -67,6 +67,14 @@ describe('DataFolderLock', () => {
     expect(readFileSync(lockFile(), 'utf8')).toBe('1\nelse\n');
   });
 
+  it('says so when the folder may not be written to', () => {
+    chmodSync(folder, 0o555);
+
+    expect(() => asOrdinaryUser(() => DataFolderLock.take(folder))).toThrow(
+      `DATA_DIR ${folder} is not writable: EACCES`,
+    );
+  });
+
   it('says so when the folder cannot be made', () => {
     const file = join(folder, 'data');
     writeFileSync(file, '');
@@ -74,3 +82,15 @@ describe('DataFolderLock', () => {
     expect(() => DataFolderLock.take(file)).toThrow(`DATA_DIR ${file} is not writable: EEXIST`);
   });
 });
+
+/** Root may write anywhere: it looks through the eyes of another user. */
+function asOrdinaryUser<T>(action: () => T): T {
+  if (process.geteuid?.() !== 0) return action();
+
+  process.seteuid?.(65_534);
+  try {
+    return action();
+  } finally {
+    process.seteuid?.(0);
+  }
+}

@@ -6,16 +6,16 @@ import { fileURLToPath } from 'node:url';
 import { Client } from 'pg';
 import { launch } from '../support/child.js';
 import { type JobView, TestPlatform } from '../support/platform.js';
-import { startPostgres, systemPostgresAvailable } from '../support/postgres.js';
+import { describeMissingPostgres, startPostgres, systemPostgresAvailable } from '../support/postgres.js';
 import { startRedis } from '../support/redis.js';
 
 const BINARIES = '/usr/lib/postgresql/15/bin';
 const HOUR = 3_600_000;
 
 // PostgreSQL's own tools make the dump, and only Debian's package brings them along.
-const describeIfAvailable = systemPostgresAvailable() ? describe : describe.skip;
+const describeBackUp = systemPostgresAvailable() ? describe : describeMissingPostgres;
 
-describeIfAvailable('a back-up, made and restored by the lines of docs/deploy.md', () => {
+describeBackUp('a back-up, made and restored by the lines of docs/deploy.md', () => {
   const [backUp, restore] = shellBlocks('Back-up and restore');
   let folder: string;
   let platform: TestPlatform;

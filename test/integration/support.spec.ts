@@ -1,7 +1,12 @@
 import { Redis } from 'ioredis';
 import { createTransport } from 'nodemailer';
 import { Client } from 'pg';
-import { type PrivatePostgres, startPostgres, systemPostgresAvailable } from '../support/postgres.js';
+import {
+  describeMissingPostgres,
+  type PrivatePostgres,
+  startPostgres,
+  systemPostgresAvailable,
+} from '../support/postgres.js';
 import { startRedis } from '../support/redis.js';
 import { startSmtpSink } from '../support/smtp-sink.js';
 
@@ -16,35 +21,40 @@ const select = async (url: string, sql: string): Promise<unknown> => {
   }
 };
 
-describe.each(['embedded', 'system'] as const)('a private PostgreSQL (%s)', (binaries) => {
-  const available = binaries === 'embedded' || systemPostgresAvailable();
-  let server: PrivatePostgres;
+const system = 'a private PostgreSQL (system)';
 
-  beforeAll(async () => {
-    if (available) server = await startPostgres({ binaries, settings: { work_mem: '5MB' } });
+describePostgres('a private PostgreSQL (embedded)', 'embedded');
+if (systemPostgresAvailable()) describePostgres(system, 'system');
+else describeMissingPostgres(system);
+
+function describePostgres(name: string, binaries: 'embedded' | 'system'): void {
+  describe(name, () => {
+    let server: PrivatePostgres;
+
+    beforeAll(async () => {
+      server = await startPostgres({ binaries, settings: { work_mem: '5MB' } });
+    });
+    afterAll(() => server?.stop());
+
+    it('answers, in the database that was made, with the settings given', async () => {
+      const url = await server.createDatabase();
+
+      expect(await select(url, 'SELECT 1 AS value')).toBe(1);
+      expect(await select(url, `SELECT current_setting('work_mem') AS value`)).toBe('5MB');
+    });
+
+    it('keeps what was committed over a kill, on the same URL', async () => {
+      const url = await server.createDatabase('kept');
+      await select(url, 'CREATE TABLE kept AS SELECT 7 AS value');
+
+      await server.kill();
+      await expect(select(url, 'SELECT 1 AS value')).rejects.toThrow();
+      await server.start();
+
+      expect(await select(url, 'SELECT value FROM kept')).toBe(7);
+    });
   });
-  afterAll(() => server?.stop());
-
-  const itIfAvailable = available ? it : it.skip;
-
-  itIfAvailable('answers, in the database that was made, with the settings given', async () => {
-    const url = await server.createDatabase();
-
-    expect(await select(url, 'SELECT 1 AS value')).toBe(1);
-    expect(await select(url, `SELECT current_setting('work_mem') AS value`)).toBe('5MB');
-  });
-
-  itIfAvailable('keeps what was committed over a kill, on the same URL', async () => {
-    const url = await server.createDatabase('kept');
-    await select(url, 'CREATE TABLE kept AS SELECT 7 AS value');
-
-    await server.kill();
-    await expect(select(url, 'SELECT 1 AS value')).rejects.toThrow();
-    await server.start();
-
-    expect(await select(url, 'SELECT value FROM kept')).toBe(7);
-  });
-});
+}
 
 describe('a private Redis', () => {
   it('answers, and can be wiped', async () => {

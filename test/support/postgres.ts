@@ -39,8 +39,23 @@ export function systemPostgresAvailable(): boolean {
   return existsSync(join(systemBinaries, 'postgres'));
 }
 
+/** What tests that need PostgreSQL 15 come to on a machine without it. */
+export function describeMissingPostgres(name: string): void {
+  describe(name, () => {
+    it('is not tried here: PostgreSQL 15 is missing, and is named', async () => {
+      await expect(startPostgres({ binaries: 'system' })).rejects.toThrow(
+        /is missing: install PostgreSQL 15/,
+      );
+    });
+  });
+}
+
 /** Starts a PostgreSQL server of the test's own: a fresh cluster in a temporary folder, on a free port. */
 export async function startPostgres(options: PostgresOptions = {}): Promise<PrivatePostgres> {
+  if (options.binaries === 'system' && !systemPostgresAvailable())
+    throw new Error(
+      `${systemBinaries} is missing: install PostgreSQL 15 (on Debian 12, the package postgresql)`,
+    );
   const binaries = options.binaries === 'system' ? systemBinaries : embeddedBinaries();
   const identity = identityFor(join(binaries, 'postgres'));
   const data = dataDirectory(identity);
