@@ -286,12 +286,10 @@ async function seenByTheApiAlone(ids: string[], env: Record<string, string> = {}
 /** A job type that never looks at its signal. */
 function stubbornExtension(): string {
   const file = join(installation.folder, 'stubborn.mjs');
-  const built = (path: string) => JSON.stringify(join(repository, 'dist', path));
   writeFileSync(
     file,
     `import { z } from ${JSON.stringify(join(repository, 'node_modules/zod/index.js'))};
-     import { JobType } from ${built('job-types/job-type.js')};
-     import { JobTypesModule } from ${built('job-types/job-types.module.js')};
+     import { JobType, JobTypesModule } from ${JSON.stringify(join(repository, 'dist/extension.js'))};
      class Stubborn { run() { return new Promise((resolve) => setTimeout(resolve, 60_000)); } }
      JobType({ name: 'stubborn', description: 'Never stops.', data: z.strictObject({}), example: {} })(Stubborn);
      export default JobTypesModule.register({ types: [Stubborn] });`,
