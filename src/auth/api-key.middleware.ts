@@ -3,7 +3,8 @@ import { HttpStatus } from '@nestjs/common';
 import type { Request, RequestHandler } from 'express';
 import { HttpProblem } from '../http/problem.js';
 
-const PROBES = new Set(['/health/live', '/health/ready']);
+/** Asked by machines, with no key, under any name. */
+export const PROBES = new Set(['/health/live', '/health/ready']);
 
 /**
  * Asks every request but the probes for one of the keys, as `Authorization: Bearer`, as `X-API-Key`, or, for pages

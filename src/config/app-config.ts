@@ -26,6 +26,8 @@ export abstract class AppConfig {
     readonly ui: boolean;
     /** Accepted keys; an empty list means that no key is asked for. */
     readonly apiKeys: readonly string[];
+    /** Public names that are answered to where no key is asked for. */
+    readonly allowedHosts: readonly string[];
   };
   abstract readonly database: {
     readonly url: string;

@@ -6,6 +6,7 @@ import {
   corsOrigins,
   files,
   flag,
+  hosts,
   integer,
   queuePrefix,
   sender,
@@ -62,6 +63,7 @@ export const environment = z.object({
   TRUST_PROXY: variable('0', 'How many proxies stand before the API.', integer(0, 100)),
   BODY_LIMIT: variable('1mb', 'Largest request body, such as 512kb, 1mb or 65536.', bytes),
   API_KEYS: secret('Accepted API keys, at least 16 characters each; empty: no key is asked for.', apiKeys),
+  ALLOWED_HOSTS: optional('Names that the API answers to where it has no keys, besides local ones.', hosts),
   API_PUBLIC_URL: optional('Where clients reach the API; only the dashboard process asks for it.', publicUrl),
   UI: variable('on', 'Swagger UI and Bull Board in the API: on or off.', flag),
 

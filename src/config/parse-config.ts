@@ -84,6 +84,7 @@ function configOf(env: Environment, entry: Entry): AppConfig {
       apiPublicUrl: entry === 'dashboard' ? env.API_PUBLIC_URL : undefined,
       ui: env.UI || entry === 'dashboard',
       apiKeys: env.API_KEYS ?? [],
+      allowedHosts: env.ALLOWED_HOSTS ?? [],
     },
     database: { url: env.DATABASE_URL ?? '', poolSize: env.DATABASE_POOL_SIZE },
     queue: {

@@ -39,6 +39,11 @@ export const apiKeys = parser(
   (given) => items(given, matching(/^[!-~]{16,}$/)),
 );
 
+export const hosts = parser(
+  'host names without a port, separated by commas, such as jobs.example.com',
+  (given) => items(given, matching(/^[\w-]+(?:\.[\w-]+)*$/)),
+);
+
 export const files = parser('files, separated by commas', (given) => items(given, matching(/./)));
 
 export function integer(least: number, most: number): Parser<number> {

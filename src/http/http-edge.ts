@@ -2,6 +2,7 @@ import type { Server } from 'node:http';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { RequestHandler } from 'express';
 import helmet from 'helmet';
+import { allowedHostsMiddleware } from '../auth/allowed-hosts.middleware.js';
 import { apiKeyMiddleware } from '../auth/api-key.middleware.js';
 import type { AppConfig } from '../config/app-config.js';
 import { refuseWrongMethods } from './allowed-methods.js';
@@ -10,7 +11,7 @@ import { requireJson, requireUtf8 } from './json-body.js';
 import { ProblemFilter } from './problem.filter.js';
 
 /**
- * All that stands before the routes, in its order: headers, CORS, the key, the method, the body.
+ * All that stands before the routes, in its order: headers, CORS, the name asked for, the key, the method, the body.
  * Call it right after `NestFactory.create(…, { bodyParser: false })`, before Swagger or Bull Board is mounted.
  */
 export function configureHttp(app: NestExpressApplication, { http }: AppConfig): void {
@@ -21,7 +22,7 @@ export function configureHttp(app: NestExpressApplication, { http }: AppConfig):
   app.use(helmet(securityHeaders(http.apiPublicUrl)));
   allowOrigins(app, http.corsOrigins);
   app.use(noIcon);
-  app.use(apiKeyMiddleware(http.apiKeys));
+  app.use(allowedHostsMiddleware(http.apiKeys, http.allowedHosts), apiKeyMiddleware(http.apiKeys));
   app.use(refuseWrongMethods(), requireJson);
   // A variable, because Nest's type does not know `verify`, which it passes on to body-parser.
   const parsing = { limit: http.bodyLimit, verify: requireUtf8 };

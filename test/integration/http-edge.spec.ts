@@ -218,6 +218,7 @@ async function start(http: Partial<AppConfig['http']> = {}): Promise<Running> {
       trustProxy: 0,
       ui: true,
       apiKeys: [],
+      allowedHosts: ['jobs.example.com'],
       ...http,
     },
   } as unknown as AppConfig;
@@ -837,6 +838,28 @@ describe('the HTTP edge', () => {
       }
       expect(page).toContain(`curl -i ${app.url}/jobs -H 'Content-Type: application/json' \\\n`);
       expect(page).toContain("-d '{&quot;type&quot;:&quot;send_email&quot;,");
+    });
+
+    it.each([
+      ['a rebound name', 'evil.example', 421],
+      ['a rebound name with a port', 'Evil.Example.:3000', 421],
+      ['a name that looks like an address', '127.0.0.1.evil.example', 421],
+      ['localhost', 'localhost:3000', 200],
+      ['an address', '127.0.0.1:3000', 200],
+      ['an address of version 6', '[::1]:3000', 200],
+      ['the name of a container', 'api:3000', 200],
+      ['a name that was allowed', 'jobs.example.com', 200],
+    ])('without keys answers to %s as it should', async (_what, host, status) => {
+      const answer = await raw(app.url, `GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
+      expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+    });
+
+    it('answers probes under every name', async () => {
+      const answer = await raw(
+        app.url,
+        'GET /health/live HTTP/1.1\r\nHost: evil.example\r\nX-Forwarded-Host: localhost\r\nConnection: close\r\n\r\n',
+      );
+      expect(answer).toMatch(/^HTTP\/1.1 200 /);
     });
 
     it('does not let the Host header write into it', async () => {
