@@ -98,6 +98,16 @@ describe("another team's module", () => {
     ]);
   });
 
+  it('writes in the transaction that settles the job, and leaves nothing of an attempt that failed', async () => {
+    const { id } = await platform.submit('record_once', { key: 'once', fail: true });
+
+    expect(await platform.until(id, 'completed')).toMatchObject({
+      result: { recorded: 'once' },
+      attempts: [{ outcome: 'failed', error: { message: 'after the effect' } }, { outcome: 'completed' }],
+    });
+    expect(await effectsOf('once')).toEqual([expect.objectContaining({ job_id: id, attempt: 2 })]);
+  });
+
   it('is served in a queue of its own', async () => {
     const { id, queue } = await platform.submit('record_in_line', { key: 'in line' });
 

@@ -1,4 +1,4 @@
-import { fixed, JobType, type JobContext, type JobHandler } from 'job-queue-platform/extension';
+import { fixed, inSettlement, JobType, type JobContext, type JobHandler } from 'job-queue-platform/extension';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { Ledger } from './ledger.js';
@@ -35,6 +35,32 @@ export class RecordInLine extends RecordEffect {
   // Nest reads a constructor's types from the class itself.
   constructor(ledger: Ledger) {
     super(ledger);
+  }
+}
+
+const once = z.strictObject({ key: z.string().min(1).max(200), fail: z.boolean().default(false) });
+
+/** Writes its line in the transaction that settles the attempt. */
+@JobType({
+  name: 'record_once',
+  data: once,
+  example: { key: 'invoice 9' },
+  attempts: 2,
+  backoff: fixed('100ms'),
+})
+export class RecordOnce implements JobHandler<typeof once> {
+   
+  async run({ key, fail }: z.output<typeof once>, { jobId, attempt }: JobContext): Promise<unknown> {
+    return inSettlement(async (manager) => {
+      await manager.query('INSERT INTO effects (key, job_id, attempt, pid) VALUES ($1, $2, $3, $4)', [
+        key,
+        jobId,
+        attempt,
+        process.pid,
+      ]);
+      if (fail && attempt === 1) throw new Error('after the effect');
+      return { recorded: key };
+    });
   }
 }
 

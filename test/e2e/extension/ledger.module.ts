@@ -1,6 +1,6 @@
 import { Module } from '@nestjs/common';
 import { JobsModule, JobTypesModule } from 'job-queue-platform/extension';
-import { AlwaysFails, LogIn, RecordEffect, RecordInLine, Stubborn } from './job-types.js';
+import { AlwaysFails, LogIn, RecordEffect, RecordInLine, RecordOnce, Stubborn } from './job-types.js';
 import { Ledger } from './ledger.js';
 import { LedgerController } from './ledger.controller.js';
 
@@ -13,7 +13,7 @@ class LedgerStoreModule {}
   imports: [
     JobsModule,
     JobTypesModule.register({
-      types: [RecordEffect, RecordInLine, Stubborn, AlwaysFails, LogIn],
+      types: [RecordEffect, RecordInLine, RecordOnce, Stubborn, AlwaysFails, LogIn],
       imports: [LedgerStoreModule],
     }),
   ],
