@@ -7,6 +7,7 @@ import { JobTypesController } from './job-types/http/job-types.controller.js';
 import { JobsController } from './jobs/http/jobs.controller.js';
 import { JobsModule } from './jobs/jobs.module.js';
 import type { Platform } from './platform.module.js';
+import { StatsModule } from './stats/stats.module.js';
 
 /** Controllers and, unless they are taken out, both UIs. No consumers. */
 @Module({})
@@ -20,6 +21,7 @@ export class ApiModule {
         shared,
         JobsModule,
         HealthModule,
+        StatsModule,
         ThrottlingModule.forRoot(config),
         ...(ui ? [BullBoard.forLanes(config, queues)] : []),
       ],

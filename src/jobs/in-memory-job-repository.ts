@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type JobEvent, JobRecord, type LiveRow, takeBack } from './in-memory-job-record.js';
+import { DRIFT, type DriftCounts } from './delivery/drift.js';
 import { EffectFailed, RecordUnavailable } from './job.errors.js';
 import type { Delivery, Lane } from './job-queue.js';
 import { JobRepository, type AttemptReport, type ClaimAnswer, type ClaimRequest } from './job-repository.js';
@@ -8,6 +9,7 @@ import type {
   Effect,
   HeldClaim,
   JobFilter,
+  LiveCounts,
   PageRequest,
   Reaped,
   Settlement,
@@ -27,6 +29,14 @@ export class InMemoryJobRepository extends JobRepository {
   private readonly workers = new Map<string, { name: string; beatAt: number }>();
   private readonly leases = new Map<string, { lane: Lane; holder: string; until: number }>();
   private readonly paused = new Set<string>();
+  private readonly drifted: DriftCounts = {
+    lost: 0,
+    repaired: 0,
+    rebuilt: 0,
+    phantom: 0,
+    reaped: 0,
+    quarantined: 0,
+  };
   private readonly shards: number;
   private now: number;
   private idsThisMs = 0;
@@ -254,6 +264,32 @@ export class InMemoryJobRepository extends JobRepository {
       if (!live.claim || live.claim.at >= old || this.workers.has(live.claim.workerId)) return [];
       return [record.reap(live, live.claim.workerId, crashLimit, this.now)];
     });
+  }
+
+  async countLive(tenant: string): Promise<LiveCounts[]> {
+    await this.answer();
+    const queues = new Map<string, LiveCounts>();
+    for (const [record, { claim, pushedAt, runAt }] of this.live()) {
+      if (!record.isOf(tenant)) continue;
+      const none = { waiting: 0, delayed: 0, active: 0, unpushed: 0, oldestWaiting: null };
+      const counts = queues.get(record.queue) ?? { queue: record.queue, ...none };
+      queues.set(record.queue, counts);
+      const due = runAt <= this.now;
+      counts[claim ? 'active' : due ? 'waiting' : 'delayed']++;
+      if (due && pushedAt === null) counts.unpushed++;
+      if (due && !claim) counts.oldestWaiting = Math.max(counts.oldestWaiting ?? 0, this.now - runAt);
+    }
+    return [...queues.values()].sort((a, b) => (a.queue < b.queue ? -1 : 1));
+  }
+
+  async drift(): Promise<DriftCounts> {
+    await this.answer();
+    return { ...this.drifted };
+  }
+
+  async addDrift(counts: Partial<DriftCounts>): Promise<void> {
+    await this.answer();
+    for (const kind of DRIFT) this.drifted[kind] += counts[kind] ?? 0;
   }
 
   async pause(queue: string): Promise<void> {

@@ -1,3 +1,4 @@
+import type { DriftCounts } from './delivery/drift.js';
 import type { Delivery, Lane } from './job-queue.js';
 import type {
   Backoff,
@@ -79,6 +80,16 @@ export interface Reaped {
   crashes: number;
   /** The job killed its process once too often, alone, and was failed with code CRASHED. */
   quarantined: boolean;
+}
+
+/** Live jobs of a queue. `unpushed`: due, and waiting for the relay. `oldestWaiting`: for how long, in ms. */
+export interface LiveCounts {
+  queue: string;
+  waiting: number;
+  delayed: number;
+  active: number;
+  unpushed: number;
+  oldestWaiting: number | null;
 }
 
 /** What one attempt reports while it runs. */
@@ -186,6 +197,14 @@ export abstract class JobRepository {
    * A job that crashed its process `crashLimit` times while it ran alone is failed with code CRASHED.
    */
   abstract reap(lease: number, crashLimit: number): Promise<Reaped[]>;
+
+  // ── for statistics ──
+  /** Live jobs a queue, by queue. Queues without any are left out. */
+  abstract countLive(tenant: string): Promise<LiveCounts[]>;
+
+  abstract drift(): Promise<DriftCounts>;
+
+  abstract addDrift(counts: Partial<DriftCounts>): Promise<void>;
 
   // ── for control ──
   abstract pause(queue: string): Promise<void>;

@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common';
+import { Drift } from './delivery/drift.js';
 import { OutboxRelay } from './delivery/outbox-relay.js';
 import { Reconciler } from './delivery/reconciler.js';
 import { LaneLeases } from './delivery/lane-leases.js';
@@ -15,7 +16,7 @@ const useCases = [SubmitJobUseCase, GetJobStatusUseCase, GetJobLogsUseCase, List
  * catalogue of job types and the lanes are global, provided by the process's own module.
  */
 @Module({
-  providers: [...useCases, LaneLeases, OutboxRelay, Reconciler],
-  exports: useCases,
+  providers: [...useCases, Drift, LaneLeases, OutboxRelay, Reconciler],
+  exports: [...useCases, Drift],
 })
 export class JobsModule {}

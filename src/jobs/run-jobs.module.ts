@@ -1,4 +1,5 @@
 import { Global, Module } from '@nestjs/common';
+import { JobsModule } from './jobs.module.js';
 import { Reaper } from './delivery/reaper.js';
 import { AttemptEnd } from './running/attempt-end.js';
 import { RunningJobs } from './running/running-jobs.js';
@@ -9,6 +10,7 @@ import { RunJobUseCase } from './use-cases/run-job.use-case.js';
 /** What a worker adds: running what is delivered. Needs Heartbeat, Consumers and WorkerIdentity beside the ports. */
 @Global()
 @Module({
+  imports: [JobsModule],
   providers: [RunJobUseCase, RunningJobs, AttemptEnd, Solitude, Reaper, WorkerLifecycle],
   exports: [RunJobUseCase],
 })

@@ -2,6 +2,7 @@ import type { DataSourceOptions } from 'typeorm';
 import type { AppConfig } from '../config/app-config.js';
 import { DeadLetterEntity } from './entities/dead-letter.entity.js';
 import { DispatchEntity } from './entities/dispatch.entity.js';
+import { DriftEntity } from './entities/drift.entity.js';
 import { JobAttemptEntity } from './entities/job-attempt.entity.js';
 import { JobEventEntity } from './entities/job-event.entity.js';
 import { JobLogEntity } from './entities/job-log.entity.js';
@@ -12,6 +13,7 @@ import { TopologyEntity } from './entities/topology.entity.js';
 import { WorkerEntity } from './entities/worker.entity.js';
 import { FirstShape1764000000000 } from './migrations/1764000000000-first-shape.js';
 import { LeasePerLane1764100000000 } from './migrations/1764100000000-lease-per-lane.js';
+import { Drift1764300000000 } from './migrations/1764300000000-drift.js';
 import { watchedClient } from './watched-client.js';
 
 /** A request waits this long for a connection, in ms; then the record counts as unavailable. */
@@ -25,6 +27,7 @@ export function dataSourceOptions({ database }: Pick<AppConfig, 'database'>): Da
     entities: [
       DeadLetterEntity,
       DispatchEntity,
+      DriftEntity,
       JobAttemptEntity,
       JobEntity,
       JobEventEntity,
@@ -34,7 +37,7 @@ export function dataSourceOptions({ database }: Pick<AppConfig, 'database'>): Da
       TopologyEntity,
       WorkerEntity,
     ],
-    migrations: [FirstShape1764000000000, LeasePerLane1764100000000],
+    migrations: [FirstShape1764000000000, LeasePerLane1764100000000, Drift1764300000000],
     migrationsTableName: 'migrations',
     synchronize: false,
     installExtensions: false,

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { AppConfig } from '../config/app-config.js';
+import type { DriftCounts } from '../jobs/delivery/drift.js';
 import type { Delivery, Lane } from '../jobs/job-queue.js';
 import {
   JobRepository,
@@ -11,6 +12,7 @@ import {
   type Effect,
   type HeldClaim,
   type JobFilter,
+  type LiveCounts,
   type PageRequest,
   type Reaped,
   type Settlement,
@@ -31,6 +33,7 @@ import { JobInserts } from './job-inserts.js';
 import { JobReads } from './job-reads.js';
 import { JobRetries } from './job-retries.js';
 import { JobSettlements } from './job-settlements.js';
+import { JobStatistics } from './job-statistics.js';
 import { Partitions } from './partitions.js';
 import { SettlementEffects } from './settlement-effects.js';
 
@@ -45,6 +48,7 @@ export class TypeOrmJobRepository extends JobRepository {
   readonly #effects: SettlementEffects;
   readonly #keeping: ClaimKeeping;
   readonly #ledger: DispatchLedger;
+  readonly #statistics: JobStatistics;
 
   constructor(database: DataSource, config: AppConfig, partitions: Partitions) {
     super();
@@ -57,6 +61,7 @@ export class TypeOrmJobRepository extends JobRepository {
     this.#effects = new SettlementEffects(database, config.database.poolSize);
     this.#keeping = new ClaimKeeping(database);
     this.#ledger = new DispatchLedger(database);
+    this.#statistics = new JobStatistics(database);
   }
 
   insert(drafts: readonly JobDraft[]): Promise<Job[]> {
@@ -154,6 +159,18 @@ export class TypeOrmJobRepository extends JobRepository {
 
   returnLanes(holder: string): Promise<void> {
     return answering(() => this.#ledger.returnLanes(holder));
+  }
+
+  countLive(tenant: string): Promise<LiveCounts[]> {
+    return answering(() => this.#statistics.live(tenant));
+  }
+
+  drift(): Promise<DriftCounts> {
+    return answering(() => this.#statistics.drift());
+  }
+
+  addDrift(counts: Partial<DriftCounts>): Promise<void> {
+    return answering(() => this.#statistics.addDrift(counts));
   }
 
   pause(queue: string): Promise<void> {

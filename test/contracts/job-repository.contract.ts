@@ -56,6 +56,9 @@ export function describeJobRepository(name: string, setup: () => Promise<RecordU
           () => jobs.unclaimed(lane, { olderThan: 0, limit: 1 }),
           () => jobs.redeliver([claim]),
           () => jobs.reap(1, 1),
+          () => jobs.countLive(tenant),
+          () => jobs.drift(),
+          () => jobs.addDrift({ lost: 1 }),
           () => jobs.pause(queue),
           () => jobs.resume(queue),
         ];

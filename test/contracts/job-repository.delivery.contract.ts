@@ -90,6 +90,62 @@ export function describeDelivery({ scene, record }: Suite): void {
     });
   });
 
+  describe('the count of live jobs', () => {
+    it('knows the states, a queue at a time, and how long the oldest has waited', async () => {
+      const at = scene();
+      const waiting = await at.submitMany(3);
+      await at.push(waiting[0]!);
+      await at.submit({ delay: 60_000 });
+      await at.claimNew();
+      await at.complete(await at.claimNew());
+      await record().advance(5_000);
+
+      const [counts, ...more] = await at.jobs.countLive(at.tenant);
+
+      expect(counts).toEqual({
+        queue: at.queue,
+        waiting: 3,
+        delayed: 1,
+        active: 1,
+        unpushed: 2,
+        oldestWaiting: expect.any(Number),
+      });
+      expect(counts!.oldestWaiting).toBeGreaterThanOrEqual(5_000);
+      expect(counts!.oldestWaiting).toBeLessThan(60_000);
+      expect(more).toEqual([]);
+    });
+
+    it("is of one tenant's jobs, by queue, and of nothing where nothing lives", async () => {
+      const at = scene();
+      expect(await at.jobs.countLive(at.tenant)).toEqual([]);
+      await at.submit({ delay: 60_000, queue: `b-${at.queue}` });
+      await at.submit({ delay: 60_000, queue: `a-${at.queue}` });
+
+      const counts = await at.jobs.countLive(at.tenant);
+
+      expect(counts.map(({ queue, oldestWaiting }) => [queue, oldestWaiting])).toEqual([
+        [`a-${at.queue}`, null],
+        [`b-${at.queue}`, null],
+      ]);
+      expect(await at.jobs.countLive('nobody')).toEqual([]);
+    });
+  });
+
+  describe('drift', () => {
+    it('is added up', async () => {
+      const { jobs } = scene();
+      const before = await jobs.drift();
+
+      await Promise.all([jobs.addDrift({ lost: 2, reaped: 1 }), record().other.addDrift({ lost: 3 })]);
+
+      expect(await record().other.drift()).toEqual({
+        ...before,
+        lost: before.lost + 5,
+        reaped: before.reaped + 1,
+      });
+    });
+  });
+
   describe('a backlog', () => {
     it('is there once a due job has waited for its push', async () => {
       const at = scene();

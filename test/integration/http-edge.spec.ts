@@ -18,6 +18,8 @@ import { ThrottlingModule } from '../../src/http/throttling.module.js';
 import { JobTypesController } from '../../src/job-types/http/job-types.controller.js';
 import { JobType } from '../../src/job-types/job-type.js';
 import { JobTypeRegistry } from '../../src/job-types/job-type-registry.js';
+import { GetStatsUseCase } from '../../src/stats/get-stats.use-case.js';
+import { StatsController } from '../../src/stats/http/stats.controller.js';
 import { JobsController } from '../../src/jobs/http/jobs.controller.js';
 import {
   IllegalTransition,
@@ -131,6 +133,14 @@ class FakeUseCases {
   readonly logs = {
     execute: async (input: unknown) =>
       this.answer(input, () => ({ items: [{ seq: 7, run: 1, attempt: 1, at, line: 'hello' }], next: 7 })),
+  };
+  readonly stats = {
+    execute: async (input: unknown) =>
+      this.answer(input, () => ({
+        at: new Date(0),
+        queues: [{ queue: 'default', waiting: 1, delayed: 2, active: 3, unpushed: 0, oldestWaiting: null }],
+        drift: { lost: 1, repaired: 1, rebuilt: 1, phantom: 0, reaped: 0, quarantined: 0 },
+      })),
   };
   readonly retry = {
     execute: async (input: { id: string }) =>
@@ -259,7 +269,7 @@ async function start(http: Partial<AppConfig['http']> = {}): Promise<Running> {
       HealthModule,
       BullBoardModule.forRoot({ route: '/admin/queues', adapter: ExpressAdapter }),
     ],
-    controllers: [JobsController, JobTypesController, HomeController, FaultyController],
+    controllers: [JobsController, JobTypesController, StatsController, HomeController, FaultyController],
     providers: [
       { provide: AppConfig, useValue: config },
       { provide: JobTypeRegistry, useValue: registry },
@@ -268,6 +278,7 @@ async function start(http: Partial<AppConfig['http']> = {}): Promise<Running> {
       { provide: ListJobsUseCase, useValue: useCases.list },
       { provide: GetJobLogsUseCase, useValue: useCases.logs },
       { provide: RetryJobUseCase, useValue: useCases.retry },
+      { provide: GetStatsUseCase, useValue: useCases.stats },
     ],
   })
   class TestModule {}
@@ -600,6 +611,20 @@ describe('the HTTP edge', () => {
     it('shows one, or says that there is none', async () => {
       expect(await bodyOf(await get('/job-types/send_email'))).toMatchObject({ name: 'send_email' });
       await expectProblem(get('/job-types/nope'), 404, 'JOB_TYPE_NOT_FOUND');
+    });
+  });
+
+  describe('GET /stats', () => {
+    it('answers the counts', async () => {
+      const response = await fetch(`${app.url}/stats`);
+
+      expect(response.status).toBe(200);
+      expect(await response.json()).toMatchObject({
+        at: '1970-01-01T00:00:00.000Z',
+        queues: [{ queue: 'default', waiting: 1, oldestWaiting: null }],
+        drift: { lost: 1, quarantined: 0 },
+      });
+      expect(app.useCases.seen).toEqual({ tenant: 'default' });
     });
   });
 

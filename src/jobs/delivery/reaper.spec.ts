@@ -2,6 +2,7 @@ import { Logger } from '@nestjs/common';
 import { randomUUID } from 'node:crypto';
 import { aDraft } from '../../../test/support/job-drafts.js';
 import { InMemoryJobRepository } from '../in-memory-job-repository.js';
+import { Drift } from './drift.js';
 import { Heartbeat } from './heartbeat.js';
 import { CRASH_LIMIT, LEASE, Reaper } from './reaper.js';
 
@@ -21,6 +22,7 @@ class SteadyHeartbeat extends Heartbeat {
 async function setup() {
   const jobs = new InMemoryJobRepository();
   const heartbeat = new SteadyHeartbeat();
+  const drift = new Drift(jobs);
   const [job] = await jobs.insert([aDraft()]);
   const found = async () => (await jobs.find('default', job!.id))!;
   const crash = async ({ alone = false } = {}): Promise<void> => {
@@ -34,11 +36,22 @@ async function setup() {
     if (alone) await jobs.markAlone(claim);
     jobs.advance(LEASE + 1);
   };
-  return { jobs, heartbeat, found, crash, reaper: new Reaper(jobs, heartbeat) };
+  return { jobs, heartbeat, found, crash, drift, reaper: new Reaper(jobs, heartbeat, drift) };
 }
 
 beforeAll(() => {
   Logger.overrideLogger(false);
+});
+
+it('counts what it takes back', async () => {
+  const { jobs, reaper, drift, crash } = await setup();
+  for (let crashes = 0; crashes < 3; crashes++) {
+    await crash({ alone: true });
+    await reaper.run();
+  }
+  await drift.beforeApplicationShutdown();
+
+  expect(await jobs.drift()).toMatchObject({ reaped: 2, quarantined: 1 });
 });
 
 it('takes back what a dead worker held', async () => {

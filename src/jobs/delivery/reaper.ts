@@ -1,5 +1,6 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { JobRepository } from '../job-repository.js';
+import { Drift } from './drift.js';
 import { Heartbeat } from './heartbeat.js';
 import { Repeater } from './repeater.js';
 
@@ -20,6 +21,7 @@ export class Reaper {
   constructor(
     private readonly jobs: JobRepository,
     private readonly heartbeat: Heartbeat,
+    private readonly drift: Drift,
   ) {}
 
   start(): void {
@@ -36,6 +38,7 @@ export class Reaper {
     if (this.heartbeat.steadyFor() < LEASE) return;
     try {
       for (const { jobId, workerId, crashes, quarantined } of await this.jobs.reap(LEASE, CRASH_LIMIT)) {
+        this.drift.add(quarantined ? 'quarantined' : 'reaped');
         this.#logger.warn(quarantined ? 'quarantined' : 'reaped', { jobId, workerId, crashes });
       }
     } catch (error) {

@@ -6,6 +6,7 @@ import { InMemoryJobQueue } from '../in-memory-job-queue.js';
 import { InMemoryJobRepository } from '../in-memory-job-repository.js';
 import { QueueUnavailable } from '../job-queue.js';
 import { RecordUnavailable } from '../job.errors.js';
+import { Drift } from './drift.js';
 import { Lanes } from './lanes.js';
 import { Reconciler } from './reconciler.js';
 import { LaneLeases } from './lane-leases.js';
@@ -18,7 +19,8 @@ async function setup(count = 3) {
   const queue = new InMemoryJobQueue();
   const lanes = new Lanes(['default'], 1);
   const types = new JobTypeRegistry([]);
-  const reconciler = new Reconciler(jobs, queue, types, new LaneLeases(jobs, lanes));
+  const drift = new Drift(jobs);
+  const reconciler = new Reconciler(jobs, queue, types, new LaneLeases(jobs, lanes), drift);
   const ids = (await jobs.insert(Array.from({ length: count }, () => aDraft()))).map(({ id }) => id);
   const deliveries = ids.map((jobId) => ({ jobId, delivery: 1 }));
   await queue.push(
@@ -37,7 +39,7 @@ async function setup(count = 3) {
   const claim = (jobId: string) =>
     jobs.claim({ jobId, delivery: 1, token: randomUUID(), workerId: randomUUID() });
   const found = async (id: string) => (await jobs.find('default', id))!;
-  return { jobs, queue, reconciler, ids, takeAll, claim, found, types, lanes };
+  return { jobs, queue, reconciler, ids, takeAll, claim, found, types, lanes, drift };
 }
 
 const firstDeliveries = (ids: string[]) => ids.map((id) => `${id}_1`);
@@ -67,6 +69,18 @@ it('fills a wiped queue again with what was pushed and not claimed', async () =>
 
   expect(takeAll()).toEqual(firstDeliveries(unclaimed));
   expect(await reconciler.reconcile(lane, false)).toBe(0);
+});
+
+it('counts what was lost and repaired, and how often a lane was rebuilt', async () => {
+  const { jobs, queue, reconciler, drift } = await setup(4);
+  queue.wipe();
+  await reconciler.reconcile(lane, false);
+  queue.finish(queue.take(lane)!);
+  jobs.advance(15_000);
+  await reconciler.reconcile(lane, true);
+  await drift.beforeApplicationShutdown();
+
+  expect(await jobs.drift()).toMatchObject({ lost: 5, repaired: 5, rebuilt: 1 });
 });
 
 it('does so page by page', async () => {
@@ -104,8 +118,8 @@ it('notices a queue that was restored from an older copy', async () => {
 });
 
 it('makes a rebuild that broke off again, also when it was another process that began it', async () => {
-  const { jobs, queue, reconciler, takeAll, ids, types, lanes } = await setup();
-  const other = new Reconciler(jobs, queue, types, new LaneLeases(jobs, lanes));
+  const { jobs, queue, reconciler, takeAll, ids, types, lanes, drift } = await setup();
+  const other = new Reconciler(jobs, queue, types, new LaneLeases(jobs, lanes), drift);
   await other.reconcile(lane, false);
   queue.wipe();
   jobs.goDown();
@@ -117,9 +131,9 @@ it('makes a rebuild that broke off again, also when it was another process that 
 });
 
 it('rebuilds an unmarked queue also in a process that has just started', async () => {
-  const { jobs, queue, types, lanes, takeAll, ids } = await setup();
+  const { jobs, queue, types, lanes, drift, takeAll, ids } = await setup();
   queue.wipe();
-  const fresh = new Reconciler(jobs, queue, types, new LaneLeases(jobs, lanes));
+  const fresh = new Reconciler(jobs, queue, types, new LaneLeases(jobs, lanes), drift);
 
   expect(await fresh.reconcile(lane, false)).toBe(3);
 

@@ -5,10 +5,11 @@ import {
   type OnApplicationBootstrap,
 } from '@nestjs/common';
 import { JobTypeRegistry } from '../../job-types/job-type-registry.js';
-import { JobQueue, type Lane, type QueueMark } from '../job-queue.js';
+import { JobQueue, type Delivery, type Lane, type QueueMark } from '../job-queue.js';
 import { JobRepository, type DueDelivery } from '../job-repository.js';
 import { queuedDelivery } from './queued-delivery.js';
 import { Repeater } from './repeater.js';
+import { Drift } from './drift.js';
 import { LaneLeases } from './lane-leases.js';
 
 const INTERVAL = 1_000;
@@ -40,6 +41,7 @@ export class Reconciler implements OnApplicationBootstrap, BeforeApplicationShut
     private readonly queue: JobQueue,
     private readonly types: JobTypeRegistry,
     private readonly leases: LaneLeases,
+    private readonly drift: Drift,
   ) {}
 
   onApplicationBootstrap(): void {
@@ -83,8 +85,12 @@ export class Reconciler implements OnApplicationBootstrap, BeforeApplicationShut
     // What happened before this process looked for the first time, it cannot know.
     const lost = !mark || !seen || mark.epoch < seen.epoch || mark.server !== seen.server;
     const repaired = lost ? await this.rebuild(lane) : sweep ? await this.sweep(lane) : 0;
-    if (repaired > 0 && (seen || !mark))
-      this.#logger.warn('queue repaired', { queue: lane.queue, shard: lane.shard, repaired, lost });
+    // The first look of a process is no finding, unless the mark is missing.
+    if (lost && (seen || !mark)) this.drift.add('rebuilt');
+    if (repaired > 0) {
+      this.drift.add('repaired', repaired);
+      this.#logger.warn('queue repaired', { queue: lane.queue, shard: lane.shard, repaired, wiped: lost });
+    }
 
     // A wipe since the mark was read, or written by the rebuild, is not covered up: the next run sees it.
     const epoch = Math.max(mark?.epoch ?? 0, seen?.epoch ?? 0) + 1;
@@ -103,17 +109,25 @@ export class Reconciler implements OnApplicationBootstrap, BeforeApplicationShut
   private async rebuild(lane: Lane): Promise<number> {
     await this.queue.writeMark(lane, REBUILDING);
     return this.eachPage(lane, 0, async (page) => {
+      const missing = await this.missing(lane, page);
+      // All of them: what the queue ended without a claim is no less pushed than what it holds.
       await this.queue.push(page.map((due) => queuedDelivery(due, this.types)));
-      return page.length;
+      return missing.length;
     });
   }
 
   /** A delivery that the queue lost, or ended without a claim, gets a new number: the old id may still be known there. */
   private async sweep(lane: Lane): Promise<number> {
     return this.eachPage(lane, SUSPICIOUS_AFTER, async (page) => {
-      const missing = await this.queue.missing(lane, page);
+      const missing = await this.missing(lane, page);
       return missing.length > 0 ? this.jobs.redeliver(missing) : 0;
     });
+  }
+
+  private async missing(lane: Lane, page: DueDelivery[]): Promise<Delivery[]> {
+    const missing = await this.queue.missing(lane, page);
+    this.drift.add('lost', missing.length);
+    return missing;
   }
 
   private async eachPage(

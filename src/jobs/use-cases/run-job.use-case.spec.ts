@@ -6,6 +6,7 @@ import { JobHandlers } from '../../job-types/job-handlers.js';
 import { SettlementEffect } from '../../job-types/settlement-effect.js';
 import { JobTypeRegistry } from '../../job-types/job-type-registry.js';
 import { JobType, type JobContext, type JobHandler } from '../../job-types/job-type.js';
+import { Drift } from '../delivery/drift.js';
 import { InMemoryJobRepository } from '../in-memory-job-repository.js';
 import { PermanentFailure } from '../job.errors.js';
 import type { Job, JobDraft } from '../job.js';
@@ -37,7 +38,8 @@ async function setup(work: Work = () => null, draft: Partial<JobDraft> = {}) {
   const types = new JobTypeRegistry([Task]);
   const handlers = new JobHandlers([['task', new Task(work)]]);
   const end = new AttemptEnd(jobs, running);
-  const runJob = new RunJobUseCase(jobs, types, handlers, running, new Solitude(), end, worker);
+  const drift = new Drift(jobs);
+  const runJob = new RunJobUseCase(jobs, types, handlers, running, new Solitude(), end, worker, drift);
   const submit = async (more: Partial<JobDraft> = {}): Promise<Job> => {
     const [job] = await jobs.insert([aDraft({ type: 'task', ...draft, ...more })]);
     return job!;
@@ -47,7 +49,7 @@ async function setup(work: Work = () => null, draft: Partial<JobDraft> = {}) {
   const attempts = () => jobs.attempts(tenant, job.id);
   /** Runs the job's current delivery. */
   const run = async () => runJob.execute({ jobId: job.id, delivery: (await found()).delivery });
-  return { jobs, running, worker, runJob, submit, job, found, attempts, run };
+  return { jobs, running, worker, drift, runJob, submit, job, found, attempts, run };
 }
 
 /** A handler that can be watched from outside: it has started, and it goes on when it is told to. */
@@ -278,6 +280,15 @@ describe('what an attempt reports', () => {
 });
 
 describe('a delivery', () => {
+  it('that the record has done with is counted as a phantom', async () => {
+    const { run, runJob, job, jobs, drift } = await setup();
+    await run();
+    await runJob.execute({ jobId: job.id, delivery: 1 });
+    await drift.beforeApplicationShutdown();
+
+    expect(await jobs.drift()).toMatchObject({ phantom: 1 });
+  });
+
   it('of an old number, or of a job that is over, has nothing to do', async () => {
     const work = jest.fn();
     const { runJob, job, run } = await setup(work);

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { JobHandlers } from '../../job-types/job-handlers.js';
 import { JobTypeRegistry } from '../../job-types/job-type-registry.js';
 import type { JobHandlerClass } from '../../job-types/job-type.js';
+import { Drift } from '../delivery/drift.js';
 import type { Delivery } from '../job-queue.js';
 import { JobRepository, type Claim, type ClaimRequest } from '../job-repository.js';
 import { AttemptEnd, type RunJobOutcome } from '../running/attempt-end.js';
@@ -46,12 +47,14 @@ export class RunJobUseCase {
     private readonly solitude: Solitude,
     private readonly end: AttemptEnd,
     private readonly worker: WorkerIdentity,
+    private readonly drift: Drift,
   ) {}
 
   execute(input: RunJobInput): Promise<RunJobOutcome> {
     return this.running.during(async () => {
       const request = { ...input, token: randomUUID(), workerId: this.worker.id };
       const answer = await this.running.untilAnswered(() => this.jobs.claim(request));
+      if (answer?.kind === 'gone') this.drift.add('phantom');
       if (answer?.kind !== 'claimed') return { kind: answer?.kind ?? 'unanswered' };
 
       const running = this.running.start(answer.claim);

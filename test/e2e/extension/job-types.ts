@@ -49,7 +49,6 @@ const once = z.strictObject({ key: z.string().min(1).max(200), fail: z.boolean()
   backoff: fixed('100ms'),
 })
 export class RecordOnce implements JobHandler<typeof once> {
-   
   async run({ key, fail }: z.output<typeof once>, { jobId, attempt }: JobContext): Promise<unknown> {
     return inSettlement(async (manager) => {
       await manager.query('INSERT INTO effects (key, job_id, attempt, pid) VALUES ($1, $2, $3, $4)', [
