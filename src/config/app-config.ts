@@ -33,6 +33,10 @@ export abstract class AppConfig {
     readonly url: string;
     readonly poolSize: number;
   };
+  abstract readonly submit: {
+    /** How long an idempotency key is kept, in ms. */
+    readonly idempotencyTtl: number;
+  };
   abstract readonly queue: {
     readonly backend: 'redis' | 'postgres';
     readonly redisUrl?: string;

@@ -65,6 +65,7 @@ export const environment = z.object({
   API_KEYS: secret('Accepted API keys, at least 16 characters each; empty: no key is asked for.', apiKeys),
   ALLOWED_HOSTS: optional('Names that the API answers to where it has no keys, besides local ones.', hosts),
   API_PUBLIC_URL: optional('Where clients reach the API; only the dashboard process asks for it.', publicUrl),
+  IDEMPOTENCY_TTL: variable('86400000', 'ms that an Idempotency-Key is kept.', integer(1_000, 2_592_000_000)),
   UI: variable('on', 'Swagger UI and Bull Board in the API: on or off.', flag),
 
   LOG_LEVEL: variable('log', 'Least severe level written: debug, log, warn or error.', logLevel),

@@ -28,6 +28,7 @@ describe('what is parsed', () => {
         allowedHosts: [],
       },
       database: { url: 'postgres://db/jobs', poolSize: 10 },
+      submit: { idempotencyTtl: 86_400_000 },
       queue: { backend: 'redis', redisUrl: 'redis://queue:6379', prefix: 'jobs', shards: 1 },
       worker: { queues: [], concurrency: 20, shutdownGrace: 5000 },
       mail: { smtpUrl: undefined, directory: undefined, from: 'jobs@localhost' },

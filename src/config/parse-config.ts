@@ -87,6 +87,7 @@ function configOf(env: Environment, entry: Entry): AppConfig {
       allowedHosts: env.ALLOWED_HOSTS ?? [],
     },
     database: { url: env.DATABASE_URL ?? '', poolSize: env.DATABASE_POOL_SIZE },
+    submit: { idempotencyTtl: env.IDEMPOTENCY_TTL },
     queue: {
       backend: env.QUEUE_BACKEND ?? (embedded && !env.REDIS_URL ? 'postgres' : 'redis'),
       redisUrl: env.REDIS_URL,

@@ -73,6 +73,7 @@ function securityHeaders(api?: string): Parameters<typeof helmet>[0] {
 }
 
 const EXPOSED_HEADERS = [
+  'Idempotency-Replayed',
   'Location',
   'Retry-After',
   'X-RateLimit-Limit',

@@ -17,8 +17,13 @@ const STATUS_OF_DOMAIN_ERROR: Record<string, HttpStatus> = {
   JOB_NOT_FOUND: HttpStatus.NOT_FOUND,
   JOB_TYPE_NOT_FOUND: HttpStatus.NOT_FOUND,
   ILLEGAL_TRANSITION: HttpStatus.CONFLICT,
+  IDEMPOTENCY_IN_FLIGHT: HttpStatus.CONFLICT,
+  IDEMPOTENCY_KEY_REUSED: HttpStatus.UNPROCESSABLE_ENTITY,
   RECORD_UNAVAILABLE: HttpStatus.SERVICE_UNAVAILABLE,
 };
+
+/** What another try, a second later, may mend. */
+const PASSING = ['RECORD_UNAVAILABLE', 'IDEMPOTENCY_IN_FLIGHT'];
 
 /** A request cannot be made to produce an answer much larger than itself. */
 const MOST_ERRORS = 100;
@@ -79,8 +84,7 @@ function answerToDomainError(error: DomainError): Answer {
       members: { errors: error.errors.slice(0, MOST_ERRORS) },
     };
   }
-  const headers: Answer['headers'] =
-    status === HttpStatus.SERVICE_UNAVAILABLE ? { 'Retry-After': '1' } : undefined;
+  const headers: Answer['headers'] = PASSING.includes(error.code) ? { 'Retry-After': '1' } : undefined;
   return { status, code: error.code, detail: error.message, headers };
 }
 

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { type JobEvent, JobRecord, type LiveRow, takeBack } from './in-memory-job-record.js';
 import { DRIFT, type DriftCounts } from './delivery/drift.js';
-import { EffectFailed, RecordUnavailable } from './job.errors.js';
+import type { Once, SubmittedJob } from './idempotency.js';
+import { EffectFailed, IdempotencyKeyReused, RecordUnavailable } from './job.errors.js';
 import type { Delivery, Lane } from './job-queue.js';
 import { JobRepository, type AttemptReport, type ClaimAnswer, type ClaimRequest } from './job-repository.js';
 import type {
@@ -20,6 +21,13 @@ import { shardOf } from './shard.js';
 /** A first delivery this young (ms) is left to the process that committed it. */
 const FRESH = 500;
 
+/** What a key stands for, until when. */
+interface KnownKey {
+  fingerprint: string;
+  jobs: SubmittedJob[];
+  until: number;
+}
+
 /** A job that is not over, with its live row. */
 type Live = [record: JobRecord, live: LiveRow];
 
@@ -37,16 +45,19 @@ export class InMemoryJobRepository extends JobRepository {
     reaped: 0,
     quarantined: 0,
   };
+  private readonly keys = new Map<string, KnownKey>();
+  private readonly keysLast: number;
   private readonly shards: number;
   private now: number;
   private idsThisMs = 0;
   private lastSeq = 0;
   private down = false;
 
-  /** @param options `now`: where the clock starts, in ms since 1970 */
-  constructor({ shards = 1, now = Date.UTC(2026, 0, 1) } = {}) {
+  /** @param options `now`: where the clock starts, in ms since 1970; `keysLast`: ms that an idempotency key is kept */
+  constructor({ shards = 1, now = Date.UTC(2026, 0, 1), keysLast = 86_400_000 } = {}) {
     super();
     this.shards = shards;
+    this.keysLast = keysLast;
     this.now = now;
   }
 
@@ -85,14 +96,17 @@ export class InMemoryJobRepository extends JobRepository {
     return this.records.get(jobId)?.events.slice() ?? [];
   }
 
-  async insert(drafts: readonly JobDraft[]): Promise<Job[]> {
+  async insert(drafts: readonly JobDraft[], once?: Once): Promise<SubmittedJob[]> {
     await this.answer();
-    return drafts.map((draft) => {
-      const id = this.newId();
-      const record = new JobRecord(id, shardOf(id, this.shards), draft, this.now);
-      this.records.set(id, record);
-      return record.toJob(this.now);
-    });
+    if (!once || !drafts[0]) return this.insertAll(drafts);
+
+    const place = JSON.stringify([drafts[0].tenant, once.key]);
+    const known = this.keys.get(place);
+    if (known && known.until > this.now) return replay(known, once);
+
+    const jobs = this.insertAll(drafts);
+    this.keys.set(place, { fingerprint: once.fingerprint, jobs, until: this.now + this.keysLast });
+    return jobs;
   }
 
   async find(tenant: string, id: string): Promise<Job | undefined> {
@@ -302,6 +316,15 @@ export class InMemoryJobRepository extends JobRepository {
     this.paused.delete(queue);
   }
 
+  private insertAll(drafts: readonly JobDraft[]): Job[] {
+    return drafts.map((draft) => {
+      const id = this.newId();
+      const record = new JobRecord(id, shardOf(id, this.shards), draft, this.now);
+      this.records.set(id, record);
+      return record.toJob(this.now);
+    });
+  }
+
   /** By id, as the map grows. */
   private live(lane?: Lane): Live[] {
     return [...this.records.values()].flatMap((record): Live[] => {
@@ -340,6 +363,12 @@ export class InMemoryJobRepository extends JobRepository {
     await Promise.resolve();
     if (this.down) throw new RecordUnavailable(new Error('it is down'));
   }
+}
+
+/** @throws IdempotencyKeyReused */
+function replay({ fingerprint, jobs }: KnownKey, once: Once): SubmittedJob[] {
+  if (fingerprint !== once.fingerprint) throw new IdempotencyKeyReused();
+  return jobs.map((job) => ({ ...job, replayed: true }));
 }
 
 /** By priority, due time, id. */

@@ -1,4 +1,5 @@
 import type { DriftCounts } from './delivery/drift.js';
+import type { Once, SubmittedJob } from './idempotency.js';
 import type { Delivery, Lane } from './job-queue.js';
 import type {
   Backoff,
@@ -108,8 +109,15 @@ export interface AttemptReport {
  */
 export abstract class JobRepository {
   // ── for clients ──
-  /** Commits all drafts or none; the jobs come back in the drafts' order. Durable once answered. */
-  abstract insert(drafts: readonly JobDraft[]): Promise<Job[]>;
+  /**
+   * Commits all drafts or none; the jobs come back in the drafts' order. Durable once answered.
+   *
+   * @param once of all calls for a tenant with this key, until it expires, one makes jobs; the others are given the same
+   *   answer, marked as replayed. The key is committed with the jobs: a call that fails leaves none behind.
+   * @throws IdempotencyKeyReused where the key has another fingerprint
+   * @throws IdempotencyInFlight where another call with the key takes too long to end
+   */
+  abstract insert(drafts: readonly JobDraft[], once?: Once): Promise<SubmittedJob[]>;
 
   abstract find(tenant: string, id: string): Promise<Job | undefined>;
 

@@ -59,6 +59,24 @@ export class IllegalTransition extends DomainError {
   }
 }
 
+/** The key stands for another request. Nothing was accepted. */
+export class IdempotencyKeyReused extends DomainError {
+  readonly code = 'IDEMPOTENCY_KEY_REUSED';
+
+  constructor() {
+    super('The idempotency key was used for another request: take a new key for a new request.');
+  }
+}
+
+/** Another request with the same key has not ended yet. Sent again, this one is told how that one ended. */
+export class IdempotencyInFlight extends DomainError {
+  readonly code = 'IDEMPOTENCY_IN_FLIGHT';
+
+  constructor() {
+    super('Another request with the same idempotency key has not ended yet; try again.');
+  }
+}
+
 /** PostgreSQL did not answer, so nothing was promised. */
 export class RecordUnavailable extends DomainError {
   readonly code = 'RECORD_UNAVAILABLE';

@@ -3,6 +3,7 @@ import type { AppConfig } from '../config/app-config.js';
 import { DeadLetterEntity } from './entities/dead-letter.entity.js';
 import { DispatchEntity } from './entities/dispatch.entity.js';
 import { DriftEntity } from './entities/drift.entity.js';
+import { IdempotencyKeyEntity } from './entities/idempotency-key.entity.js';
 import { JobAttemptEntity } from './entities/job-attempt.entity.js';
 import { JobEventEntity } from './entities/job-event.entity.js';
 import { JobLogEntity } from './entities/job-log.entity.js';
@@ -15,6 +16,7 @@ import { FirstShape1764000000000 } from './migrations/1764000000000-first-shape.
 import { LeasePerLane1764100000000 } from './migrations/1764100000000-lease-per-lane.js';
 import { Drift1764300000000 } from './migrations/1764300000000-drift.js';
 import { watchedClient } from './watched-client.js';
+import { IdempotencyKeys1764200000000 } from './migrations/1764200000000-idempotency-keys.js';
 
 /** A request waits this long for a connection, in ms; then the record counts as unavailable. */
 const CONNECT_TIMEOUT = 900;
@@ -28,6 +30,7 @@ export function dataSourceOptions({ database }: Pick<AppConfig, 'database'>): Da
       DeadLetterEntity,
       DispatchEntity,
       DriftEntity,
+      IdempotencyKeyEntity,
       JobAttemptEntity,
       JobEntity,
       JobEventEntity,
@@ -37,7 +40,12 @@ export function dataSourceOptions({ database }: Pick<AppConfig, 'database'>): Da
       TopologyEntity,
       WorkerEntity,
     ],
-    migrations: [FirstShape1764000000000, LeasePerLane1764100000000, Drift1764300000000],
+    migrations: [
+      FirstShape1764000000000,
+      LeasePerLane1764100000000,
+      IdempotencyKeys1764200000000,
+      Drift1764300000000,
+    ],
     migrationsTableName: 'migrations',
     synchronize: false,
     installExtensions: false,

@@ -26,7 +26,11 @@ function isProgrammingError(error: unknown): boolean {
 export function isUnavailable(error: unknown): boolean {
   const state = sqlStateOf(error);
   if (state === undefined) return !isProgrammingError(error);
-  return /^(08|53|57)/.test(state) || state === '25006' || state === '55P03';
+  return /^(08|53|57)/.test(state) || state === '25006' || isLockTimeout(error);
+}
+
+export function isLockTimeout(error: unknown): boolean {
+  return sqlStateOf(error) === '55P03';
 }
 
 /** Runs a database call; a server that does not answer becomes RecordUnavailable. The domain's refusals pass. */

@@ -1,4 +1,4 @@
-import { isDataError, isUnavailable, sqlStateOf } from './database-error.js';
+import { isDataError, isLockTimeout, isUnavailable, sqlStateOf } from './database-error.js';
 
 /** Bounds of one flush. A single item that exceeds them alone is flushed alone. */
 export interface FlushLimits {
@@ -22,7 +22,6 @@ interface Pending<Item, Answer> {
 
 const DEFAULT_LIMITS: FlushLimits = { rows: 2_000, bytes: 8 * 1_048_576 };
 const DEADLOCK = '40P01';
-const LOCK_TIMEOUT = '55P03';
 const DEADLOCK_TRIES = 5;
 const MOST_LOCKED = 2;
 
@@ -80,12 +79,11 @@ export class GroupCommit<Item, Answer> {
       const answers = await this.flush(batch.map(({ item }) => item));
       batch.forEach(({ resolve }, index) => resolve(answers[index] as Answer));
     } catch (error) {
-      const state = sqlStateOf(error);
-      if (state === DEADLOCK && tries < DEADLOCK_TRIES) return this.settle(batch, tries + 1);
+      if (sqlStateOf(error) === DEADLOCK && tries < DEADLOCK_TRIES) return this.settle(batch, tries + 1);
       if (isDataError(error) && batch.length > 1) return this.bisect(batch);
-      if (state === LOCK_TIMEOUT && batch.length > 1) return this.oneByOne(batch);
+      if (isLockTimeout(error) && batch.length > 1) return this.oneByOne(batch);
 
-      const alsoLost = state !== LOCK_TIMEOUT && isUnavailable(error) ? this.#pending.splice(0) : [];
+      const alsoLost = !isLockTimeout(error) && isUnavailable(error) ? this.#pending.splice(0) : [];
       for (const { reject } of [...batch, ...alsoLost]) reject(error);
     }
   }
@@ -107,7 +105,7 @@ export class GroupCommit<Item, Answer> {
       }
       const reject = (error: unknown): void => {
         one.reject(error);
-        if (sqlStateOf(error) !== LOCK_TIMEOUT) return;
+        if (!isLockTimeout(error)) return;
         locked = error;
         count++;
       };

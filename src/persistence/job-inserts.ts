@@ -5,12 +5,9 @@ import { sqlStateOf } from './database-error.js';
 import { GroupCommit } from './group-commit.js';
 import { rowsOf, timeOfId } from './rows.js';
 
-/**
- * Ids by the database's clock, in the drafts' order. `jobs` and `dispatch` in one statement: both or neither.
- * Plan: one pass over the parameters, no lookup.
- */
-const INSERT = `
-WITH durable AS MATERIALIZED (SELECT set_config('synchronous_commit', 'on', true)),
+/** The drafts as they came, with ids by the database's clock in their order. */
+export const TIMED = `
+durable AS MATERIALIZED (SELECT set_config('synchronous_commit', 'on', true)),
 input AS MATERIALIZED (
   SELECT clock_timestamp() AS at, i.*
   FROM durable, unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::smallint[], $6::smallint[], $7::text[],
@@ -21,21 +18,27 @@ timed AS MATERIALIZED (
   SELECT uuid_v7(i.at) AS id, i.tenant, i.type, i.queue, i.data, i.priority, i.attempts, i.backoff, i.timeout, i.ord,
     coalesce(i.run_at, i.at + i.delay * interval '1 ms', i.at) AS run_at
   FROM input i
-),
+)`;
+
+/** `jobs` and `dispatch`: both or neither. @param from the rows of `timed` that are accepted */
+export const acceptedFrom = (from: string): string => `
 job AS (
   INSERT INTO jobs (id, tenant, type, queue, data, priority, max_attempts, backoff, timeout_ms, run_at)
-  SELECT id, tenant, type, queue, data::json, priority, attempts, backoff::json, timeout, run_at FROM timed
+  SELECT id, tenant, type, queue, data::json, priority, attempts, backoff::json, timeout, run_at FROM ${from}
 ),
 live AS (
   INSERT INTO dispatch (job_id, tenant, type, queue, shard, priority, run_at)
-  SELECT id, tenant, type, queue, job_shard(id, $11), priority, run_at FROM timed
-)
-SELECT id, run_at, run_at > clock_timestamp() AS later FROM timed ORDER BY ord`;
+  SELECT id, tenant, type, queue, job_shard(id, $11), priority, run_at FROM ${from}
+)`;
 
-interface InsertedRow {
+/** Plan: one pass over the parameters, no lookup. */
+const INSERT = `
+WITH ${TIMED}, ${acceptedFrom('timed')}
+SELECT id, run_at FROM timed ORDER BY ord`;
+
+export interface InsertedRow {
   id: string;
   run_at: Date;
-  later: boolean;
 }
 
 /** Accepts jobs: requests made at the same time share one statement; each request is committed whole or not at all. */
@@ -59,35 +62,42 @@ export class JobInserts {
 
   private async flush(requests: (readonly JobDraft[])[]): Promise<Job[][]> {
     const drafts = requests.flat();
-    const rows = await this.write(drafts);
+    const parameters = [...columnsOf(drafts), this.shards];
+    const rows = await withPartitions(this.ensurePartitions, () =>
+      rowsOf<InsertedRow>(this.database, INSERT, parameters),
+    );
 
     let next = 0;
     return requests.map((request) =>
       request.map((draft) => newJob(draft, rows[next++] as InsertedRow, this.shards)),
     );
   }
+}
 
-  private async write(drafts: JobDraft[]): Promise<InsertedRow[]> {
-    const parameters = [
-      drafts.map(({ tenant }) => tenant),
-      drafts.map(({ type }) => type),
-      drafts.map(({ queue }) => queue),
-      drafts.map(({ json }) => json),
-      drafts.map(({ options }) => options.priority),
-      drafts.map(({ options }) => options.attempts),
-      drafts.map(({ options }) => JSON.stringify(options.backoff)),
-      drafts.map(({ options }) => options.timeout),
-      drafts.map(({ delay }) => delay ?? null),
-      drafts.map(({ runAt }) => runAt?.toISOString() ?? null),
-      this.shards,
-    ];
-    try {
-      return await rowsOf<InsertedRow>(this.database, INSERT, parameters);
-    } catch (error) {
-      if (!isPartitionMissing(error)) throw error;
-      await this.ensurePartitions();
-      return rowsOf<InsertedRow>(this.database, INSERT, parameters);
-    }
+/** $1 to $10 of TIMED. */
+export function columnsOf(drafts: readonly JobDraft[]): unknown[][] {
+  return [
+    drafts.map(({ tenant }) => tenant),
+    drafts.map(({ type }) => type),
+    drafts.map(({ queue }) => queue),
+    drafts.map(({ json }) => json),
+    drafts.map(({ options }) => options.priority),
+    drafts.map(({ options }) => options.attempts),
+    drafts.map(({ options }) => JSON.stringify(options.backoff)),
+    drafts.map(({ options }) => options.timeout),
+    drafts.map(({ delay }) => delay ?? null),
+    drafts.map(({ runAt }) => runAt?.toISOString() ?? null),
+  ];
+}
+
+/** Makes the partition that an insert finds missing, and inserts again. */
+export async function withPartitions<T>(ensure: () => Promise<void>, insert: () => Promise<T>): Promise<T> {
+  try {
+    return await insert();
+  } catch (error) {
+    if (!isPartitionMissing(error)) throw error;
+    await ensure();
+    return insert();
   }
 }
 
@@ -99,15 +109,17 @@ function isPartitionMissing(error: unknown): boolean {
   );
 }
 
-function newJob(draft: JobDraft, row: InsertedRow, shards: number): Job {
+/** As it was when it was accepted, whatever has become of it since. */
+export function newJob(draft: JobDraft, row: InsertedRow, shards: number): Job {
   const { tenant, type, queue, data, options } = draft;
+  const createdAt = timeOfId(row.id);
   return {
     id: row.id,
     tenant,
     type,
     queue,
     shard: shardOf(row.id, shards),
-    status: row.later ? 'delayed' : 'waiting',
+    status: row.run_at > createdAt ? 'delayed' : 'waiting',
     data,
     options,
     run: 1,
@@ -116,7 +128,7 @@ function newJob(draft: JobDraft, row: InsertedRow, shards: number): Job {
     progress: null,
     result: null,
     error: null,
-    createdAt: timeOfId(row.id),
+    createdAt,
     runAt: row.run_at,
     enqueuedAt: null,
     startedAt: null,

@@ -18,7 +18,9 @@ export async function migrate(database: DataSource, migrateQueue: QueueMigration
     await migrateQueue();
     return ran.map(({ name }) => name);
   } finally {
-    await lock.query(`SELECT pg_advisory_unlock_all()`).catch(() => undefined);
+    // The session goes back into the pool as it was.
+    const restore = `SELECT pg_advisory_unlock_all(); RESET lock_timeout; RESET statement_timeout`;
+    await lock.query(restore).catch(() => undefined);
     await lock.release();
   }
 }

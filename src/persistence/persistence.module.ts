@@ -3,6 +3,7 @@ import { TypeOrmModule } from '@nestjs/typeorm';
 import { AppConfig } from '../config/app-config.js';
 import { JobRepository } from '../jobs/job-repository.js';
 import { dataSourceOptions } from './data-source-options.js';
+import { ExpiredKeys } from './expired-keys.js';
 import { Partitions } from './partitions.js';
 import { TypeOrmJobRepository } from './typeorm-job-repository.js';
 
@@ -15,7 +16,7 @@ import { TypeOrmJobRepository } from './typeorm-job-repository.js';
       useFactory: (config: AppConfig) => ({ ...dataSourceOptions(config), retryAttempts: 0 }),
     }),
   ],
-  providers: [Partitions, { provide: JobRepository, useClass: TypeOrmJobRepository }],
+  providers: [Partitions, ExpiredKeys, { provide: JobRepository, useClass: TypeOrmJobRepository }],
   exports: [JobRepository],
 })
 export class PersistenceModule {}

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { AppConfig } from '../config/app-config.js';
 import type { DriftCounts } from '../jobs/delivery/drift.js';
+import type { Once, SubmittedJob } from '../jobs/idempotency.js';
 import type { Delivery, Lane } from '../jobs/job-queue.js';
 import {
   JobRepository,
@@ -34,6 +35,7 @@ import { JobReads } from './job-reads.js';
 import { JobRetries } from './job-retries.js';
 import { JobSettlements } from './job-settlements.js';
 import { JobStatistics } from './job-statistics.js';
+import { KeyedInserts } from './keyed-inserts.js';
 import { Partitions } from './partitions.js';
 import { SettlementEffects } from './settlement-effects.js';
 
@@ -41,6 +43,7 @@ import { SettlementEffects } from './settlement-effects.js';
 @Injectable()
 export class TypeOrmJobRepository extends JobRepository {
   readonly #inserts: JobInserts;
+  readonly #keyedInserts: KeyedInserts;
   readonly #reads: JobReads;
   readonly #retries: JobRetries;
   readonly #claims: JobClaims;
@@ -53,7 +56,9 @@ export class TypeOrmJobRepository extends JobRepository {
   constructor(database: DataSource, config: AppConfig, partitions: Partitions) {
     super();
     const { shards } = config.queue;
-    this.#inserts = new JobInserts(database, shards, () => partitions.ensure());
+    const ensure = () => partitions.ensure();
+    this.#inserts = new JobInserts(database, shards, ensure);
+    this.#keyedInserts = new KeyedInserts(database, shards, config.submit.idempotencyTtl, ensure);
     this.#reads = new JobReads(database, shards);
     this.#retries = new JobRetries(database, shards);
     this.#claims = new JobClaims(database);
@@ -64,8 +69,8 @@ export class TypeOrmJobRepository extends JobRepository {
     this.#statistics = new JobStatistics(database);
   }
 
-  insert(drafts: readonly JobDraft[]): Promise<Job[]> {
-    return answering(() => this.#inserts.insert(drafts));
+  insert(drafts: readonly JobDraft[], once?: Once): Promise<SubmittedJob[]> {
+    return answering(() => (once ? this.#keyedInserts.insert(drafts, once) : this.#inserts.insert(drafts)));
   }
 
   find(tenant: string, id: string): Promise<Job | undefined> {

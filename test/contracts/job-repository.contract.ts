@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { RecordUnavailable } from '../../src/jobs/job.errors.js';
 import { describeDelivery } from './job-repository.delivery.contract.js';
+import { describeIdempotency, onceWith } from './job-repository.idempotency.contract.js';
 import { describeListing } from './job-repository.listing.contract.js';
 import { describeLiveness } from './job-repository.liveness.contract.js';
 import { describeSubmitting } from './job-repository.submitting.contract.js';
@@ -20,6 +21,7 @@ export function describeJobRepository(name: string, setup: () => Promise<RecordU
     const suite = { scene, record: (): RecordUnderTest => under };
 
     describeSubmitting(suite);
+    describeIdempotency(suite);
     describeListing(suite);
     describeWorking(suite);
     describeDelivery(suite);
@@ -34,6 +36,7 @@ export function describeJobRepository(name: string, setup: () => Promise<RecordU
         const report = { ...claim, lines: [{ at: new Date(), line: 'x' }] };
         const calls: (() => Promise<unknown>)[] = [
           () => jobs.insert([at.draft()]),
+          () => jobs.insert([at.draft()], onceWith()),
           () => jobs.find(tenant, id),
           () => jobs.attempts(tenant, id),
           () => jobs.logs(tenant, id, { afterSeq: 0, limit: 1 }),

@@ -2,11 +2,14 @@ import { Logger } from '@nestjs/common';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DataSource } from 'typeorm';
 import { InMemoryJobRepository } from '../../src/jobs/in-memory-job-repository.js';
+import { IdempotencyInFlight, RecordUnavailable } from '../../src/jobs/job.errors.js';
 import type { JobRepository } from '../../src/jobs/job-repository.js';
 import { sqlStateOf } from '../../src/persistence/database-error.js';
+import { ExpiredKeys } from '../../src/persistence/expired-keys.js';
 import { startPostgres, systemPostgresAvailable, type PrivatePostgres } from '../support/postgres.js';
 import { age, connect, connectMigrated, repositoryOn, untilAnswers } from '../support/record-on-postgres.js';
 import { describeJobRepository } from './job-repository.contract.js';
+import { countOf, onceWith } from './job-repository.idempotency.contract.js';
 import { anError, idsOf, type RecordUnderTest, Scene } from './record-scene.js';
 
 beforeAll(() => {
@@ -112,6 +115,148 @@ function describeOnPostgres(server: string, binaries: 'embedded' | 'system'): vo
         expect(await at.jobs.list(at.tenant, { statuses: ['failed'] }, { limit: 10 })).toHaveLength(7);
         expect(await at.found({ id: claims[5]!.jobId })).toMatchObject({ status: 'active' });
         expect(await at.complete(claims[5]!)).toBe(true);
+      });
+    });
+
+    describe('an idempotency key', () => {
+      it('is left behind by no insert that fails, and its neighbours commit', async () => {
+        const at = new Scene(under);
+        const poison = at.draft({ options: { ...at.draft().options, timeout: 2 ** 31 } });
+        const keys = Array.from({ length: 4 }, () => onceWith());
+        const another = { ...keys[1]!, fingerprint: 'another' };
+
+        const answers = await Promise.allSettled([
+          at.jobs.insert([at.draft()], keys[0]),
+          at.jobs.insert([at.draft(), poison], keys[1]),
+          at.jobs.insert([at.draft()], keys[2]),
+          at.jobs.insert([at.draft()], another),
+          at.jobs.insert([at.draft(), poison], keys[3]),
+        ]);
+
+        expect(answers.map(({ status }) => status)).toEqual([
+          'fulfilled',
+          'rejected',
+          'fulfilled',
+          'fulfilled',
+          'rejected',
+        ]);
+        expect((await at.jobs.insert([at.draft()], keys[3]))[0]!.replayed).toBeUndefined();
+        expect((await at.jobs.insert([at.draft()], another))[0]!.replayed).toBe(true);
+        expect(await countOf(at)).toBe(4);
+      });
+
+      it('settles what a connection lost during the commit leaves open', async () => {
+        const at = new Scene(under);
+        const once = onceWith();
+        const query = database.query.bind(database);
+        const spy = jest.spyOn(database, 'query').mockImplementationOnce(async (...args) => {
+          await query(...args);
+          throw new Error('Connection terminated unexpectedly');
+        });
+
+        const lost = at.jobs.insert([at.draft()], once);
+
+        await expect(lost).rejects.toBeInstanceOf(RecordUnavailable);
+        spy.mockRestore();
+        const [job] = await at.jobs.insert([at.draft()], once);
+        expect(job).toMatchObject({ replayed: true });
+        expect(await countOf(at)).toBe(1);
+      });
+
+      it('undoes nothing where the first answer cannot be read', async () => {
+        const at = new Scene(under);
+        const [known, fresh] = [onceWith(), onceWith()];
+        await at.jobs.insert([at.draft()], known);
+        const query = database.query.bind(database);
+        const spy = jest.spyOn(database, 'query').mockImplementation(async (...args) => {
+          if (!args[0].includes('INSERT')) throw Object.assign(new Error('deadlock'), { code: '40P01' });
+          return query(...args);
+        });
+
+        const answers = await Promise.allSettled([
+          at.jobs.insert([at.draft()], known),
+          at.jobs.insert([at.draft()], fresh),
+        ]);
+
+        spy.mockRestore();
+        expect(answers.map(({ status }) => status)).toEqual(['rejected', 'fulfilled']);
+        expect(await countOf(at)).toBe(2);
+      });
+
+      it('that another transaction holds is in flight, and no one without a key waits for it', async () => {
+        const at = new Scene(under);
+        const once = onceWith();
+        const holder = neighbour.createQueryRunner();
+        await holder.startTransaction();
+        await holder.query(
+          `INSERT INTO idempotency_keys (tenant, key, fingerprint, jobs, expires_at) VALUES ($1, $2, '', '[]', now())`,
+          [at.tenant, once.key],
+        );
+
+        let waiting = true;
+        const held = at.jobs.insert([at.draft()], once).finally(() => (waiting = false));
+        const refused = expect(held).rejects.toBeInstanceOf(IdempotencyInFlight);
+        await at.jobs.insert([at.draft()]);
+        expect(waiting).toBe(true);
+
+        await refused;
+        await holder.rollbackTransaction();
+        await holder.release();
+        expect((await at.jobs.insert([at.draft()], once))[0]!.replayed).toBeUndefined();
+      });
+
+      it('shares statements with others: one to insert them, one to read the answers of those that were taken', async () => {
+        const at = new Scene(under);
+        const keys = Array.from({ length: 100 }, () => onceWith());
+        const statements = jest.spyOn(database, 'query');
+
+        await Promise.all(
+          keys.flatMap((key) => [key, key].map((once) => at.jobs.insert([at.draft()], once))),
+        );
+
+        expect(statements).toHaveBeenCalledTimes(2);
+        statements.mockRestore();
+        expect(await countOf(at)).toBe(100);
+      });
+
+      it('never deadlocks, in whatever orders processes insert the same ones', async () => {
+        const at = new Scene(under);
+        const deadlocks = [database, neighbour].map(countDeadlocks);
+        const processes = [database, database, neighbour, neighbour].map((each) => repositoryOn(each));
+
+        for (let round = 0; round < 5; round++) {
+          const keys = Array.from({ length: 300 }, () => onceWith());
+          await Promise.all(
+            processes.flatMap((process, n) =>
+              shuffled(keys, n).map((once) => process.insert([at.draft()], once)),
+            ),
+          );
+        }
+
+        expect(deadlocks.map((count) => count())).toEqual([0, 0]);
+        expect(await countOf(at)).toBe(1_500);
+      });
+
+      it('is removed a minute after it has expired, in batches, and no other is', async () => {
+        const at = new Scene(under);
+        const removal = new ExpiredKeys(database);
+        await database.query('DELETE FROM idempotency_keys');
+        const [kept, expired] = [onceWith(), Array.from({ length: 25 }, () => onceWith())];
+        const keysOf = () =>
+          database.query<{ key: string }[]>('SELECT key FROM idempotency_keys WHERE tenant = $1', [
+            at.tenant,
+          ]);
+        await Promise.all(expired.map((once) => at.jobs.insert([at.draft()], once)));
+        await age(database, 24 * 3_600_000 + 30_000);
+        await removal.remove();
+        expect(await keysOf()).toHaveLength(25);
+
+        await age(database, 30_001);
+        await at.jobs.insert([at.draft()], kept);
+        const removed = await Promise.all([removal.remove(10), new ExpiredKeys(neighbour).remove(10)]);
+
+        expect(removed[0] + removed[1]).toBe(25);
+        expect(await keysOf()).toEqual([{ key: kept.key }]);
       });
     });
 

@@ -10,6 +10,7 @@ import { TypeOrmJobRepository } from '../../src/persistence/typeorm-job-reposito
 export function recordConfig(url: string, shards = 1): AppConfig {
   return {
     database: { url, poolSize: 10 },
+    submit: { idempotencyTtl: 86_400_000 },
     queue: { backend: 'redis', prefix: 'test', shards },
   } as unknown as AppConfig;
 }
@@ -37,7 +38,8 @@ export async function age(database: DataSource, ms: number): Promise<void> {
   await database.query(`
     UPDATE dispatch SET ${['run_at', 'pushed_at', 'claimed_at'].map(earlier).join(', ')};
     UPDATE workers SET ${earlier('heartbeat_at')};
-    UPDATE lane_leases SET ${earlier('expires_at')}`);
+    UPDATE lane_leases SET ${earlier('expires_at')};
+    UPDATE idempotency_keys SET ${earlier('expires_at')}`);
 }
 
 export async function untilAnswers(database: DataSource): Promise<void> {

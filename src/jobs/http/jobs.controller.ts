@@ -10,6 +10,7 @@ import { GetJobStatusUseCase } from '../use-cases/get-job-status.use-case.js';
 import { ListJobsUseCase } from '../use-cases/list-jobs.use-case.js';
 import { RetryJobUseCase } from '../use-cases/retry-job.use-case.js';
 import { SubmitJobUseCase } from '../use-cases/submit-job.use-case.js';
+import { ApiIdempotent, IdempotencyKey, REPLAYED_HEADER, replayedHeader } from './idempotency-key.js';
 import { JobId } from './job-id.js';
 import { cursorAfterLine, JobLogsDto, logPageOf } from './job-logs.dto.js';
 import {
@@ -48,17 +49,23 @@ export class JobsController {
   @ApiResponse({
     status: 202,
     type: JobView,
-    headers: { Location: { description: 'Where to ask for its status.', schema: { type: 'string' } } },
+    headers: {
+      Location: { description: 'Where to ask for its status.', schema: { type: 'string' } },
+      ...replayedHeader,
+    },
   })
   @ApiProblems(400, 413, 415, 503)
+  @ApiIdempotent()
   async submit(
     @Tenant() tenant: string,
+    @IdempotencyKey() idempotencyKey: string | undefined,
     @Body(asJob) body: SubmitJobDto,
     @Res({ passthrough: true }) response: Response,
   ): Promise<JobView> {
-    const job = await this.submitJob.execute({ tenant, ...submissionOf(body) });
+    const job = await this.submitJob.execute({ tenant, idempotencyKey, ...submissionOf(body) });
 
     response.location(`/jobs/${job.id}`);
+    if (job.replayed) response.set(REPLAYED_HEADER, 'true');
     return jobView(job);
   }
 
@@ -68,11 +75,18 @@ export class JobsController {
     summary: 'Submit up to 1,000 jobs',
     description: 'All of them, or none where one is not valid.',
   })
-  @ApiResponse({ status: 202, type: JobBulkView })
+  @ApiResponse({ status: 202, type: JobBulkView, headers: replayedHeader })
   @ApiProblems(400, 413, 415, 503)
-  async submitMany(@Tenant() tenant: string, @Body(asJobs) { jobs }: SubmitJobsDto): Promise<JobBulkView> {
-    const accepted = await this.submitJob.executeMany(tenant, jobs.map(submissionOf));
+  @ApiIdempotent()
+  async submitMany(
+    @Tenant() tenant: string,
+    @IdempotencyKey() idempotencyKey: string | undefined,
+    @Body(asJobs) { jobs }: SubmitJobsDto,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<JobBulkView> {
+    const accepted = await this.submitJob.executeMany(tenant, jobs.map(submissionOf), idempotencyKey);
 
+    if (accepted.some(({ replayed }) => replayed)) response.set(REPLAYED_HEADER, 'true');
     return { items: accepted.map(jobView) };
   }
 

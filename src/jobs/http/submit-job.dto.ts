@@ -3,7 +3,7 @@ import { IntegerIn, NotBeside, OneOf, Parsed, Present, Text } from '../../http/c
 import { Nested, NestedList, Optional } from '../../http/dto-reader.js';
 import { parseTimestamp } from '../../http/timestamp.js';
 import { MAX_BULK } from '../limits.js';
-import type { SubmitJobInput } from '../use-cases/submit-job.use-case.js';
+import type { Submission } from '../use-cases/submit-job.use-case.js';
 
 const TEN_YEARS = 10 * 365 * 86_400_000;
 const ONE_DAY = 86_400_000;
@@ -116,8 +116,8 @@ export class SubmitJobsDto {
   jobs!: SubmitJobDto[];
 }
 
-/** What the use case takes, but for the tenant. */
-export function submissionOf({ type, data, options }: SubmitJobDto): Omit<SubmitJobInput, 'tenant'> {
+/** What the use case takes, but for the tenant and the key. */
+export function submissionOf({ type, data, options }: SubmitJobDto): Submission {
   if (!options) return { type, data };
   const { runAt, ...others } = options;
   return {

@@ -8,7 +8,7 @@ import { OutboxRelay } from '../delivery/outbox-relay.js';
 import { LaneLeases } from '../delivery/lane-leases.js';
 import { InMemoryJobQueue } from '../in-memory-job-queue.js';
 import { InMemoryJobRepository } from '../in-memory-job-repository.js';
-import { RecordUnavailable, ValidationFailed } from '../job.errors.js';
+import { IdempotencyKeyReused, RecordUnavailable, ValidationFailed } from '../job.errors.js';
 import { MAX_DATA_LENGTH } from '../limits.js';
 import { SubmitJobUseCase } from './submit-job.use-case.js';
 
@@ -182,4 +182,93 @@ describe('many jobs', () => {
   it('may be none', async () => {
     expect(await setup().submitJob.executeMany(tenant, [])).toEqual([]);
   });
+});
+
+describe('an idempotency key', () => {
+  const idempotencyKey = 'order 42';
+  const twoEmails = [anEmail, { ...anEmail, data: { to: 'bob@example.org' } }];
+
+  it('makes one job, however often it is sent, and hands it to the queue once', async () => {
+    const { submitJob, jobs, queue } = setup();
+
+    const first = await submitJob.execute({ ...anEmail, idempotencyKey });
+    const again = await submitJob.execute({ ...anEmail, idempotencyKey });
+
+    expect(first.replayed).toBeUndefined();
+    expect(again).toEqual({ ...first, replayed: true });
+    expect(await jobs.list(tenant, {}, { limit: 10 })).toHaveLength(1);
+    await turns();
+    expect(await queue.depth(lane)).toBe(1);
+  });
+
+  it('makes the jobs of a list together', async () => {
+    const { submitJob, jobs } = setup();
+
+    const first = await submitJob.executeMany(tenant, twoEmails, idempotencyKey);
+    const again = await submitJob.executeMany(tenant, twoEmails, idempotencyKey);
+
+    expect(again).toEqual(first.map((job) => ({ ...job, replayed: true })));
+    expect(await jobs.list(tenant, {}, { limit: 10 })).toHaveLength(2);
+  });
+
+  it.each([
+    ['other data', { data: { to: 'bob@example.org' } }],
+    ['an option more', { options: { priority: 100 } }],
+    ['another moment', { options: { runAt: new Date('2999-01-02') } }],
+  ])('is refused with %s', async (_what, change) => {
+    const { submitJob } = setup();
+    await submitJob.execute({ ...anEmail, idempotencyKey });
+
+    const call = submitJob.execute({ ...anEmail, ...change, idempotencyKey });
+
+    await expect(call).rejects.toBeInstanceOf(IdempotencyKeyReused);
+  });
+
+  it('takes the same request written in another way for the same', async () => {
+    const { submitJob } = setup();
+    const data = { to: 'ann@example.org', copies: 2 };
+    const { id } = await submitJob.execute({ ...anEmail, data, idempotencyKey });
+
+    const again = await submitJob.execute({
+      ...anEmail,
+      data: { copies: 2, to: 'ann@example.org', body: undefined },
+      options: { priority: undefined },
+      idempotencyKey,
+    });
+
+    expect(again).toMatchObject({ id, replayed: true });
+  });
+
+  it('does not stand for one job and for a list of one', async () => {
+    const { submitJob } = setup();
+    await submitJob.execute({ ...anEmail, idempotencyKey });
+
+    const call = submitJob.executeMany(tenant, [anEmail], idempotencyKey);
+
+    await expect(call).rejects.toBeInstanceOf(IdempotencyKeyReused);
+  });
+
+  it('is not used up by a request that is refused', async () => {
+    const { submitJob, jobs } = setup();
+    expect(await violations(submitJob.execute({ ...anEmail, data: { to: 'ann' }, idempotencyKey }))).toEqual([
+      'data.to',
+    ]);
+    jobs.goDown();
+    await expect(submitJob.execute({ ...anEmail, idempotencyKey })).rejects.toBeInstanceOf(RecordUnavailable);
+    jobs.comeBack();
+
+    expect((await submitJob.execute({ ...anEmail, idempotencyKey })).replayed).toBeUndefined();
+  });
+
+  it.each(['', 'x'.repeat(256), 'ключ', 'a\nb', 'a\u0000'])(
+    'is refused where it is none: %j',
+    async (key) => {
+      const { submitJob } = setup();
+
+      expect(await violations(submitJob.execute({ ...anEmail, idempotencyKey: key }))).toEqual([
+        'idempotencyKey',
+      ]);
+      expect(await violations(submitJob.executeMany(tenant, twoEmails, key))).toEqual(['idempotencyKey']);
+    },
+  );
 });

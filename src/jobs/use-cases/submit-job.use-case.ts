@@ -1,17 +1,23 @@
 import { Injectable } from '@nestjs/common';
 import { JobTypeRegistry } from '../../job-types/job-type-registry.js';
 import { OutboxRelay } from '../delivery/outbox-relay.js';
+import { once, type Once, type SubmittedJob } from '../idempotency.js';
 import { JobTypeNotFound, ValidationFailed } from '../job.errors.js';
 import { JobRepository } from '../job-repository.js';
-import type { Backoff, Job, JobDraft } from '../job.js';
+import type { Backoff, JobDraft } from '../job.js';
 import { MAX_DATA_LENGTH } from '../limits.js';
 
-export interface SubmitJobInput {
-  tenant: string;
+export interface Submission {
   type: string;
   /** Kept as it is, once the type's schema has accepted it. */
   data: unknown;
   options?: SubmitOptions;
+}
+
+export interface SubmitJobInput extends Submission {
+  tenant: string;
+  /** Of several submits of a tenant with one key, the first makes the job, and the others are answered with it. */
+  idempotencyKey?: string;
 }
 
 /** What a submit may decide for itself; the job type's defaults fill in the rest. */
@@ -35,18 +41,27 @@ export class SubmitJobUseCase {
     private readonly relay: OutboxRelay,
   ) {}
 
-  /** @throws ValidationFailed, RecordUnavailable */
-  async execute(input: SubmitJobInput): Promise<Job> {
-    const [job] = await this.commit([this.draft(input)]);
-    return job as Job;
+  /** @throws ValidationFailed, IdempotencyKeyReused, IdempotencyInFlight, RecordUnavailable */
+  async execute({ tenant, idempotencyKey, ...submission }: SubmitJobInput): Promise<SubmittedJob> {
+    const draft = this.draft(tenant, submission);
+    const [job] = await this.commit([draft], onceFor(idempotencyKey, 'submit', [submission]));
+    return job as SubmittedJob;
   }
 
-  /** All or none. @throws ValidationFailed with paths that start with `jobs.<index>`, RecordUnavailable */
-  async executeMany(tenant: string, inputs: readonly Omit<SubmitJobInput, 'tenant'>[]): Promise<Job[]> {
+  /**
+   * All or none.
+   * @param idempotencyKey stands for all of them together
+   * @throws what `execute` throws, with paths that start with `jobs.<index>`
+   */
+  async executeMany(
+    tenant: string,
+    submissions: readonly Submission[],
+    idempotencyKey?: string,
+  ): Promise<SubmittedJob[]> {
     const errors: ValidationFailed[] = [];
-    const drafts = inputs.flatMap((input, index) => {
+    const drafts = submissions.flatMap((submission, index) => {
       try {
-        return [this.draft({ ...input, tenant })];
+        return [this.draft(tenant, submission)];
       } catch (error) {
         if (!(error instanceof ValidationFailed)) throw error;
         errors.push(error.under(`jobs.${index}`));
@@ -55,16 +70,17 @@ export class SubmitJobUseCase {
     });
     if (errors.length > 0) throw new ValidationFailed(errors.flatMap((error) => error.errors));
 
-    return this.commit(drafts);
+    return this.commit(drafts, onceFor(idempotencyKey, 'submit many', submissions));
   }
 
-  private async commit(drafts: JobDraft[]): Promise<Job[]> {
-    const jobs = await this.jobs.insert(drafts);
-    this.relay.wake(jobs);
+  /** What is replayed was handed over when it was new. */
+  private async commit(drafts: JobDraft[], once?: Once): Promise<SubmittedJob[]> {
+    const jobs = await this.jobs.insert(drafts, once);
+    this.relay.wake(jobs.filter(({ replayed }) => !replayed));
     return jobs;
   }
 
-  private draft({ tenant, type, data, options = {} }: SubmitJobInput): JobDraft {
+  private draft(tenant: string, { type, data, options = {} }: Submission): JobDraft {
     const definition = this.types.find(type);
     if (!definition)
       throw new ValidationFailed([{ path: 'type', message: new JobTypeNotFound(type).message }]);
@@ -82,6 +98,17 @@ export class SubmitJobUseCase {
       runAt: options.runAt,
     };
   }
+}
+
+/** By value, and as it was sent: what a type's defaults fill in may change between two tries. */
+function onceFor(
+  key: string | undefined,
+  operation: string,
+  submissions: readonly Submission[],
+): Once | undefined {
+  if (key === undefined) return undefined;
+  const request = submissions.map(({ type, data, options = {} }) => ({ type, data, options }));
+  return once(key, operation, request);
 }
 
 function bounded(json: string): string {
