@@ -319,6 +319,13 @@ describe('bad input', () => {
     ['a byte order mark only', { body: '\ufeff', status: 400 }],
   ];
 
+  const keys = ['', '""', '"open', 'a b', '"a", "b"', '"a";b=1', 'x'.repeat(256), 'clé'].map(
+    (key): [string, Refusal] => [
+      JSON.stringify(key),
+      { body: `{${DEMO}}`, headers: { 'Idempotency-Key': key }, ...INVALID, place: 'Idempotency-Key' },
+    ],
+  );
+
   describe.each([
     ['the envelope', envelopes],
     ['the data', data],
@@ -326,6 +333,7 @@ describe('bad input', () => {
     ['a path', paths],
     ['a query', queries],
     ['a body', bodies],
+    ['an idempotency key', keys],
   ])('in %s', (_where, refusals) => {
     it.each(refusals)('%s is refused, and the place named', (_what, refusal) => expectRefusal(refusal));
   });
