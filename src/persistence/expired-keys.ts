@@ -10,7 +10,6 @@ import { rowsOf } from './rows.js';
 
 const INTERVAL = 60_000;
 const BATCH = 1_000;
-const MOST_BATCHES = 100;
 
 /**
  * A minute behind, so that a request which has just lost against a key still finds it. Other processes' rows and those
@@ -33,6 +32,8 @@ export class ExpiredKeys implements OnApplicationBootstrap, BeforeApplicationShu
   readonly #logger = new Logger(ExpiredKeys.name);
   readonly #passes = new Repeater(() => this.removeQuietly(), INTERVAL);
 
+  #stopping = false;
+
   constructor(private readonly database: DataSource) {}
 
   onApplicationBootstrap(): void {
@@ -40,18 +41,19 @@ export class ExpiredKeys implements OnApplicationBootstrap, BeforeApplicationShu
   }
 
   async beforeApplicationShutdown(): Promise<void> {
+    this.#stopping = true;
     await this.#passes.stop();
   }
 
-  /** @returns how many are gone */
+  /** Exposed for tests. @returns how many are gone */
   async remove(batch = BATCH): Promise<number> {
     let removed = 0;
-    for (let batches = 0; batches < MOST_BATCHES; batches++) {
+    let count: number;
+    do {
       const [row] = await rowsOf<{ count: number }>(this.database, REMOVE, [batch]);
-      const count = row?.count ?? 0;
+      count = row?.count ?? 0;
       removed += count;
-      if (count < batch) break;
-    }
+    } while (count === batch && !this.#stopping);
     return removed;
   }
 
