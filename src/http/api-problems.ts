@@ -8,7 +8,7 @@ const DESCRIPTIONS = {
   409: 'The state of the job does not allow it.',
   413: 'The body is too large.',
   415: 'The body is not sent as application/json in UTF-8.',
-  503: 'PostgreSQL does not answer, and nothing was accepted. Try again after `Retry-After`.',
+  503: 'PostgreSQL does not answer, and nothing is promised. Try again after `Retry-After`, with the same `Idempotency-Key`.',
 } as const;
 
 /** Documents the problems that a route may answer with. Those that any route may are added to the document itself. */

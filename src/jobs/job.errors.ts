@@ -77,12 +77,14 @@ export class IdempotencyInFlight extends DomainError {
   }
 }
 
-/** PostgreSQL did not answer, so nothing was promised. */
+/** PostgreSQL did not answer, so nothing was promised. Where it fell silent while it committed, nobody knows the outcome. */
 export class RecordUnavailable extends DomainError {
   readonly code = 'RECORD_UNAVAILABLE';
 
   constructor(cause?: unknown) {
-    super('The record cannot be written or read at the moment. Nothing was accepted; try again.');
+    super(
+      'The record does not answer at the moment, and nothing is promised. Try again; a submit with the same Idempotency-Key is accepted once.',
+    );
     this.cause = cause;
   }
 }

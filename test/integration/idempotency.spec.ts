@@ -8,9 +8,10 @@ import { openApiDocument } from '../../src/dashboard/swagger.js';
 import { configureHttp } from '../../src/http/http-edge.js';
 import { JobTypeRegistry } from '../../src/job-types/job-type-registry.js';
 import { JobType } from '../../src/job-types/job-type.js';
+import { LaneLeases } from '../../src/jobs/delivery/lane-leases.js';
 import { Lanes } from '../../src/jobs/delivery/lanes.js';
 import { OutboxRelay } from '../../src/jobs/delivery/outbox-relay.js';
-import { ShardLeases } from '../../src/jobs/delivery/shard-leases.js';
+
 import { JobsController } from '../../src/jobs/http/jobs.controller.js';
 import { InMemoryJobQueue } from '../../src/jobs/in-memory-job-queue.js';
 import { InMemoryJobRepository } from '../../src/jobs/in-memory-job-repository.js';
@@ -29,7 +30,7 @@ class Anything {
 const types = new JobTypeRegistry([Anything]);
 const lanes = new Lanes(['default'], 1);
 const jobs = new InMemoryJobRepository();
-const relay = new OutboxRelay(jobs, new InMemoryJobQueue(), types, lanes, new ShardLeases(jobs, lanes));
+const relay = new OutboxRelay(jobs, new InMemoryJobQueue(), types, new LaneLeases(jobs, lanes));
 
 @Module({
   controllers: [JobsController],
@@ -65,6 +66,7 @@ describe('Idempotency-Key over HTTP', () => {
       corsOrigins: ['https://console.example'],
       trustProxy: 0,
       apiKeys: [],
+      allowedHosts: [],
     };
     configureHttp(app, { http } as unknown as AppConfig);
     await app.listen(0, '127.0.0.1');
@@ -251,7 +253,7 @@ describe('Idempotency-Key over HTTP', () => {
   });
 
   it.each(['/jobs', '/jobs/bulk'])('is described in the OpenAPI document of POST %s', (path) => {
-    const operation = openApiDocument(app, types).paths[path]?.post;
+    const operation = openApiDocument(app, types, false).paths[path]?.post;
 
     expect(operation?.parameters).toEqual([
       expect.objectContaining({ in: 'header', name: KEY, required: false }),
