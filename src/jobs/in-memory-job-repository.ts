@@ -10,12 +10,13 @@ import type {
   Effect,
   HeldClaim,
   JobFilter,
+  JobHistory,
   LiveCounts,
   PageRequest,
   Reaped,
   Settlement,
 } from './job-repository.js';
-import type { Job, JobAttempt, JobDraft, JobLogLine, Json } from './job.js';
+import type { Job, JobDraft, JobLogLine, Json } from './job.js';
 import { shardOf } from './shard.js';
 
 /** A first delivery this young (ms) is left to the process that committed it. */
@@ -114,10 +115,11 @@ export class InMemoryJobRepository extends JobRepository {
     return this.recordOf(tenant, id)?.toJob(this.now);
   }
 
-  async attempts(tenant: string, id: string): Promise<JobAttempt[]> {
+  async history(tenant: string, id: string): Promise<JobHistory | undefined> {
     await this.answer();
-    const attempts = this.recordOf(tenant, id)?.attempts ?? [];
-    return attempts.map(({ token: _token, ...attempt }) => attempt);
+    const record = this.recordOf(tenant, id);
+    const attempts = record?.attempts.map(({ token: _token, ...attempt }) => attempt);
+    return record && attempts && { job: record.toJob(this.now), attempts };
   }
 
   async logs(tenant: string, id: string, page: { afterSeq: number; limit: number }): Promise<JobLogLine[]> {

@@ -66,6 +66,11 @@ export type Settlement = { jobId: string; token: string } & (
   { outcome: 'completed'; result: Json } | { outcome: 'failed'; error: JobError; retryIn?: number }
 );
 
+export interface JobHistory {
+  job: Job;
+  attempts: JobAttempt[];
+}
+
 export type Effect = (transaction: unknown) => Promise<Json>;
 
 /** A row that waits to be pushed. `data` is absent where it is too large to show. */
@@ -121,8 +126,8 @@ export abstract class JobRepository {
 
   abstract find(tenant: string, id: string): Promise<Job | undefined>;
 
-  /** Oldest first. */
-  abstract attempts(tenant: string, id: string): Promise<JobAttempt[]>;
+  /** A job and its attempts at one moment, oldest first. */
+  abstract history(tenant: string, id: string): Promise<JobHistory | undefined>;
 
   /** Oldest first, after `afterSeq`. */
   abstract logs(tenant: string, id: string, page: { afterSeq: number; limit: number }): Promise<JobLogLine[]>;

@@ -1,13 +1,26 @@
 import type { DataSource } from 'typeorm';
-import type { JobFilter, PageRequest } from '../jobs/job-repository.js';
+import type { JobFilter, JobHistory, PageRequest } from '../jobs/job-repository.js';
 import type { Job, JobAttempt, JobLogLine, JobStatus } from '../jobs/job.js';
-import { JobAttemptEntity } from './entities/job-attempt.entity.js';
 import { JobLogEntity } from './entities/job-log.entity.js';
 import { idFloor, JOB_COLUMNS, rowsOf, toJob, type JobRow } from './rows.js';
 
 const FIND = `
 SELECT ${JOB_COLUMNS} FROM jobs j LEFT JOIN dispatch d ON d.job_id = j.id
 WHERE j.tenant = $1 AND j.id = $2`;
+
+/** In one statement, so that a job that has ended is not shown without the attempt that ended it. */
+const HISTORY = `
+SELECT ${JOB_COLUMNS}, (
+  SELECT coalesce(json_agg(json_build_object(
+    'run', a.run, 'number', a.number, 'worker', a.worker, 'startedAt', a.started_at, 'finishedAt', a.finished_at,
+    'outcome', a.outcome, 'error', a.error) ORDER BY a.run, a.number), '[]')
+  FROM job_attempts a WHERE a.job_id = $2
+) AS attempts
+FROM jobs j LEFT JOIN dispatch d ON d.job_id = j.id
+WHERE j.tenant = $1 AND j.id = $2`;
+
+/** Times as JSON has them. */
+type AttemptRow = Omit<JobAttempt, 'startedAt' | 'finishedAt'> & { startedAt: string; finishedAt: string };
 
 /**
  * Where jobs of each status are found. Live states stand in `dispatch`, the rare outcomes in `dead_letters`; completed
@@ -48,20 +61,15 @@ export class JobReads {
     return row && toJob(row, this.shards);
   }
 
-  async attempts(tenant: string, id: string): Promise<JobAttempt[]> {
-    const rows = await this.database.getRepository(JobAttemptEntity).find({
-      where: { tenant, jobId: id },
-      order: { run: 'ASC', number: 'ASC' },
-    });
-    return rows.map(({ run, number, worker, startedAt, finishedAt, outcome, error }) => ({
-      run,
-      number,
-      worker,
-      startedAt,
-      finishedAt,
-      outcome,
-      error,
+  async history(tenant: string, id: string): Promise<JobHistory | undefined> {
+    const [row] = await rowsOf<JobRow & { attempts: AttemptRow[] }>(this.database, HISTORY, [tenant, id]);
+    if (!row) return undefined;
+    const attempts = row.attempts.map(({ startedAt, finishedAt, ...attempt }) => ({
+      ...attempt,
+      startedAt: new Date(startedAt),
+      finishedAt: new Date(finishedAt),
     }));
+    return { job: toJob(row, this.shards), attempts };
   }
 
   async logs(tenant: string, id: string, page: { afterSeq: number; limit: number }): Promise<JobLogLine[]> {

@@ -13,19 +13,13 @@ import {
   type Effect,
   type HeldClaim,
   type JobFilter,
+  type JobHistory,
   type LiveCounts,
   type PageRequest,
   type Reaped,
   type Settlement,
 } from '../jobs/job-repository.js';
-import {
-  assertMove,
-  type Job,
-  type JobAttempt,
-  type JobDraft,
-  type JobLogLine,
-  type Json,
-} from '../jobs/job.js';
+import { assertMove, type Job, type JobDraft, type JobLogLine, type Json } from '../jobs/job.js';
 import { ClaimKeeping } from './claim-keeping.js';
 import { answering } from './database-error.js';
 import { DispatchLedger } from './dispatch-ledger.js';
@@ -77,8 +71,8 @@ export class TypeOrmJobRepository extends JobRepository {
     return answering(() => this.#reads.find(tenant, id));
   }
 
-  attempts(tenant: string, id: string): Promise<JobAttempt[]> {
-    return answering(() => this.#reads.attempts(tenant, id));
+  history(tenant: string, id: string): Promise<JobHistory | undefined> {
+    return answering(() => this.#reads.history(tenant, id));
   }
 
   logs(tenant: string, id: string, page: { afterSeq: number; limit: number }): Promise<JobLogLine[]> {

@@ -143,7 +143,7 @@ export function describeLiveness({ scene, record }: Suite): void {
       expect(await record().knowsWorker(at.workerId)).toBe(false);
       const job = await at.found({ id: claim.jobId });
       expect(job).toMatchObject({ status: 'waiting', delivery: 2, attemptsMade: 0, enqueuedAt: null });
-      expect(await at.jobs.attempts(at.tenant, job.id)).toEqual([]);
+      expect(await at.attempts(job.id)).toEqual([]);
       expect(await record().events(job.id)).toEqual([
         { kind: 'reaped', detail: { worker: at.workerId, crashes: 1 } },
       ]);

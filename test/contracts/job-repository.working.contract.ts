@@ -224,7 +224,7 @@ export function describeWorking({ scene, record }: Suite): void {
         enqueuedAt,
       });
       expect(job.finishedAt!.getTime()).toBeGreaterThan(job.startedAt!.getTime());
-      expect(await at.jobs.attempts(at.tenant, job.id)).toEqual([
+      expect(await at.attempts(job.id)).toEqual([
         {
           run: 1,
           number: 1,
@@ -252,7 +252,7 @@ export function describeWorking({ scene, record }: Suite): void {
         finishedAt: expect.any(Date),
       });
       expect(await at.jobs.list(at.tenant, { statuses: ['failed'] }, { limit: 10 })).toEqual([job]);
-      expect(await at.jobs.attempts(at.tenant, job.id)).toMatchObject([
+      expect(await at.attempts(job.id)).toMatchObject([
         { outcome: 'failed', error: anError, worker: at.workerId },
       ]);
     });
@@ -281,7 +281,7 @@ export function describeWorking({ scene, record }: Suite): void {
       expect(second).toMatchObject({ attempt: 2, delivery: 2, run: 1 });
       await at.complete(second, 'ok');
       expect(await at.found(job)).toMatchObject({ status: 'completed', error: null, attemptsMade: 2 });
-      expect(await at.jobs.attempts(at.tenant, job.id)).toMatchObject([
+      expect(await at.attempts(job.id)).toMatchObject([
         { number: 1, outcome: 'failed' },
         { number: 2, outcome: 'completed' },
       ]);
@@ -319,7 +319,7 @@ export function describeWorking({ scene, record }: Suite): void {
 
         expect([...answers, ...later]).toEqual([true, true, true, true]);
         expect(await at.found({ id: claim.jobId })).toEqual(settled);
-        expect(await at.jobs.attempts(at.tenant, claim.jobId)).toHaveLength(1);
+        expect(await at.attempts(claim.jobId)).toHaveLength(1);
       },
     );
 
@@ -337,7 +337,7 @@ export function describeWorking({ scene, record }: Suite): void {
       expect(await at.fail(claim, 0)).toBe(false);
 
       expect(await at.found({ id: claim.jobId })).toEqual(before);
-      expect(await at.jobs.attempts(at.tenant, claim.jobId)).toEqual([]);
+      expect(await at.attempts(claim.jobId)).toEqual([]);
     });
 
     it('by the old worker is refused once a new one has the job', async () => {
@@ -350,7 +350,7 @@ export function describeWorking({ scene, record }: Suite): void {
 
       expect(answers).toEqual([false, true]);
       expect(await at.found({ id: old.jobId })).toMatchObject({ status: 'completed', result: 'new' });
-      expect(await at.jobs.attempts(at.tenant, old.jobId)).toHaveLength(1);
+      expect(await at.attempts(old.jobId)).toHaveLength(1);
     });
 
     it('of an unknown job is refused', async () => {
@@ -548,7 +548,7 @@ export function describeWorking({ scene, record }: Suite): void {
       expect(third).toMatchObject({ run: 2, attempt: 1, delivery: 3, crashes: 0 });
       await at.complete(third, 'at last');
       expect(await at.found({ id: first.jobId })).toMatchObject({ status: 'completed', result: 'at last' });
-      expect(await at.jobs.attempts(at.tenant, first.jobId)).toMatchObject([
+      expect(await at.attempts(first.jobId)).toMatchObject([
         { run: 1, number: 1, outcome: 'failed' },
         { run: 1, number: 2, outcome: 'failed' },
         { run: 2, number: 1, outcome: 'completed' },

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Lane } from '../../src/jobs/job-queue.js';
 import type { Claim, ClaimRequest, JobRepository } from '../../src/jobs/job-repository.js';
-import type { Job, JobDraft, JobError } from '../../src/jobs/job.js';
+import type { Job, JobAttempt, JobDraft, JobError } from '../../src/jobs/job.js';
 import { aDraft } from '../support/job-drafts.js';
 
 /** One implementation, and what happens around it. */
@@ -55,6 +55,11 @@ export class Scene {
   /** As the record has it now. */
   async found({ id }: { id: string }): Promise<Job> {
     return (await this.jobs.find(this.tenant, id))!;
+  }
+
+  /** Those on record of a job; none where the tenant has no such job. */
+  async attempts(id: string): Promise<JobAttempt[]> {
+    return (await this.jobs.history(this.tenant, id))?.attempts ?? [];
   }
 
   request({ id, delivery }: Job, more: Partial<ClaimRequest> = {}): ClaimRequest {

@@ -1,7 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { JobNotFound } from '../job.errors.js';
-import { JobRepository } from '../job-repository.js';
-import type { Job, JobAttempt } from '../job.js';
+import { JobRepository, type JobHistory } from '../job-repository.js';
 
 /** Tells all that is on record of one job. */
 @Injectable()
@@ -9,15 +8,9 @@ export class GetJobStatusUseCase {
   constructor(private readonly jobs: JobRepository) {}
 
   /** @throws JobNotFound */
-  async execute({
-    tenant,
-    id,
-  }: {
-    tenant: string;
-    id: string;
-  }): Promise<{ job: Job; attempts: JobAttempt[] }> {
-    const [job, attempts] = await Promise.all([this.jobs.find(tenant, id), this.jobs.attempts(tenant, id)]);
-    if (!job) throw new JobNotFound(id);
-    return { job, attempts };
+  async execute({ tenant, id }: { tenant: string; id: string }): Promise<JobHistory> {
+    const history = await this.jobs.history(tenant, id);
+    if (!history) throw new JobNotFound(id);
+    return history;
   }
 }

@@ -46,7 +46,7 @@ async function setup(work: Work = () => null, draft: Partial<JobDraft> = {}) {
   };
   const job = await submit();
   const found = async () => (await jobs.find(tenant, job.id))!;
-  const attempts = () => jobs.attempts(tenant, job.id);
+  const attempts = async () => (await jobs.history(tenant, job.id))!.attempts;
   /** Runs the job's current delivery. */
   const run = async () => runJob.execute({ jobId: job.id, delivery: (await found()).delivery });
   return { jobs, running, worker, drift, runJob, submit, job, found, attempts, run };
