@@ -1,6 +1,7 @@
 import type { OnApplicationShutdown } from '@nestjs/common';
 import type { BullRegistrar } from '@nestjs/bullmq';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { ConsumerWatchdog } from './consumer-watchdog.js';
 import type { JobsProcessor } from './jobs.processor.js';
 import type { QueueConnection } from './queue-connection.js';
 import { within } from './within.js';
@@ -19,6 +20,7 @@ export class JobConsumers implements OnApplicationShutdown {
     private readonly registrar: BullRegistrar,
     private readonly connection: QueueConnection,
     private readonly processors: readonly JobsProcessor[],
+    private readonly watchdog: ConsumerWatchdog,
   ) {}
 
   /** @throws Error where the queue refuses the workers; not where it is only down */
@@ -28,6 +30,7 @@ export class JobConsumers implements OnApplicationShutdown {
     this.connection.makeRoom(this.processors.length);
     this.registrar.register();
     this.started = true;
+    this.watchdog.start();
 
     const ready = Promise.all(this.processors.map(({ worker }) => worker.waitUntilReady()));
     await Promise.race([ready, sleep(LONGEST_START, undefined, { ref: false })]);
@@ -41,7 +44,7 @@ export class JobConsumers implements OnApplicationShutdown {
   /** Stops fetching; what runs goes on. A delivery that was on its way is handed back. */
   async pause(): Promise<void> {
     if (!this.started) return;
-    await Promise.all(this.processors.map(({ worker }) => worker.pause(true)));
+    await Promise.all([this.watchdog.stop(), ...this.processors.map(({ worker }) => worker.pause(true))]);
   }
 
   /** Waits for what runs, `timeoutMs` at most, then closes all workers whether or not the queue answers. */

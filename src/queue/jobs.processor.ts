@@ -2,17 +2,26 @@ import { Injectable, Logger } from '@nestjs/common';
 import { OnWorkerEvent, WorkerHost } from '@nestjs/bullmq';
 import { type Job, WaitingError } from 'bullmq';
 import { displayCopy } from '../job-types/display-copy.js';
+import type { Lane } from '../jobs/job-queue.js';
 import type { JobError, Json } from '../jobs/job.js';
 import { type RunJobOutcome, RunJobUseCase } from '../jobs/use-cases/run-job.use-case.js';
+import type { WatchedConsumer } from './consumer-watchdog.js';
 import { parseDeliveryId } from './delivery-id.js';
 import { DeliveryWatch } from './delivery-watch.js';
 import { QueueConnection } from './queue-connection.js';
+import { within } from './within.js';
+
+const LONGEST_RECONNECT = 2_000;
 
 /** Takes one lane's deliveries from BullMQ to the use case, and its answer back. A class a lane extends it. */
 @Injectable()
-export class JobsProcessor extends WorkerHost {
+export class JobsProcessor extends WorkerHost implements WatchedConsumer {
+  /** Given by each lane's class. */
+  readonly lane: Lane = { queue: '', shard: 0 };
+
   private readonly logger = new Logger('Queue');
   private inHand = 0;
+  private lastMove = performance.now();
 
   constructor(
     private readonly runJob: RunJobUseCase,
@@ -34,13 +43,28 @@ export class JobsProcessor extends WorkerHost {
 
     const watch = new DeliveryWatch(job);
     this.inHand++;
+    this.lastMove = performance.now();
     try {
       const outcome = await this.runJob.execute({ ...delivery, watch });
       return outcome.kind === 'unanswered' ? await handBack(job, token) : shown(outcome);
     } finally {
       await watch.close();
       this.inHand--;
+      this.lastMove = performance.now();
     }
+  }
+
+  silentFor(): number {
+    const free = !this.worker.isPaused() && this.inHand < this.worker.concurrency;
+    return free ? performance.now() - this.lastMove : 0;
+  }
+
+  async reconnect(): Promise<void> {
+    const backend = this.worker.getBackend();
+    this.lastMove = performance.now();
+    await within(LONGEST_RECONNECT, backend.disconnectBlocking(true)).catch(() => undefined);
+    await within(LONGEST_RECONNECT, backend.reconnectBlocking()).catch(() => undefined);
+    if (!this.worker.isRunning()) this.worker.run().catch((error: Error) => this.onError(error));
   }
 
   /** BullMQ retries on its own, and the record notices what it loses. */

@@ -5,6 +5,7 @@ import { hostname } from 'node:os';
 import type { AppConfig, ServedQueue } from '../config/app-config.js';
 import { JobQueue, type Lane } from '../jobs/job-queue.js';
 import { BullMqJobQueue, type DeliveryCard } from './bullmq-job-queue.js';
+import { ConsumerWatchdog } from './consumer-watchdog.js';
 import { JobConsumers } from './job-consumers.js';
 import { JobsProcessor } from './jobs.processor.js';
 import { concurrencyOf, laneName, lanePrefix, lanesOf } from './lanes.js';
@@ -44,9 +45,13 @@ export class QueueModule {
         ...processors,
         {
           provide: JobConsumers,
-          useFactory: (registrar: BullRegistrar, connection: QueueConnection, ...lanes: JobsProcessor[]) =>
-            new JobConsumers(registrar, connection, lanes),
-          inject: [BullRegistrar, QueueConnection, ...processors],
+          useFactory: (
+            registrar: BullRegistrar,
+            connection: QueueConnection,
+            queue: JobQueue,
+            ...lanes: JobsProcessor[]
+          ) => new JobConsumers(registrar, connection, lanes, new ConsumerWatchdog(queue, lanes)),
+          inject: [BullRegistrar, QueueConnection, JobQueue, ...processors],
         },
       ],
       exports: [JobConsumers],
@@ -137,7 +142,9 @@ function processorFor({ queue }: AppConfig, lane: Lane, concurrency: number): Ty
   };
 
   @Processor({ name: laneName(lane) }, options)
-  class LaneProcessor extends JobsProcessor {}
+  class LaneProcessor extends JobsProcessor {
+    override readonly lane = lane;
+  }
   return LaneProcessor;
 }
 
