@@ -1,5 +1,5 @@
 import { Agent, request } from 'node:http';
-import { Client, type QueryResultRow } from 'pg';
+import { Client, DatabaseError, type QueryResultRow } from 'pg';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from './ports.js';
 import { type PrivatePostgres, startPostgres } from './postgres.js';
@@ -11,6 +11,8 @@ export interface PlatformOptions {
   workers?: number;
   shards?: number;
   backend?: 'redis' | 'postgres';
+  /** Of the PostgreSQL server. */
+  settings?: Record<string, string>;
   /** For every process, beside what the platform needs. */
   env?: Record<string, string>;
 }
@@ -63,9 +65,9 @@ export interface Answer<Body = unknown> {
 
 /** Starts the servers and processes of a whole installation, all of them the test's own. */
 export async function startPlatform(options: PlatformOptions = {}): Promise<TestPlatform> {
-  const { apis = 1, workers = 1, shards = 1, backend = 'redis', env = {} } = options;
+  const { apis = 1, workers = 1, shards = 1, backend = 'redis', settings, env = {} } = options;
   const [postgres, redis] = await Promise.all([
-    startPostgres(),
+    startPostgres({ settings }),
     backend === 'redis' ? startRedis() : undefined,
   ]);
   const queue: Record<string, string> = redis ? { REDIS_URL: redis.url } : { QUEUE_BACKEND: backend };
@@ -106,7 +108,7 @@ export class TestPlatform {
   constructor(
     readonly postgres: PrivatePostgres,
     private readonly ownRedis: PrivateRedis | undefined,
-    private readonly env: Record<string, string>,
+    readonly env: Readonly<Record<string, string>>,
   ) {}
 
   get redis(): PrivateRedis {
@@ -126,9 +128,9 @@ export class TestPlatform {
     if ((await process.exited) !== 0) throw new Error(`migrate failed:\n${process.output()}`);
   }
 
-  /** Resolves once it listens. */
-  async startApi(env: Record<string, string> = {}): Promise<Api> {
-    const port = await freePort();
+  /** Resolves once it listens. @param port where another one listened before */
+  async startApi(env: Record<string, string> = {}, port?: number): Promise<Api> {
+    port ??= await freePort();
     const process = startProcess({ entry: 'main', env: { ...this.env, ...env, PORT: String(port) } });
     const api = { process, url: `http://127.0.0.1:${port}` };
     this.apis.push(api);
@@ -211,8 +213,17 @@ export class TestPlatform {
   // ── the stores ──
 
   async sql<Row extends QueryResultRow>(text: string, parameters: unknown[] = []): Promise<Row[]> {
-    this.#database ??= connected(this.env['DATABASE_URL'] ?? '');
-    return (await (await this.#database).query<Row>(text, parameters)).rows;
+    const database = (this.#database ??= connected(this.env['DATABASE_URL'] ?? ''));
+    try {
+      return (await (await database).query<Row>(text, parameters)).rows;
+    } catch (error) {
+      // A server that was killed took the connection with it: the next query gets another.
+      if (this.#database === database && !isRefused(error)) {
+        this.#database = undefined;
+        void database.then((client) => client.end()).catch(() => undefined);
+      }
+      throw error;
+    }
   }
 
   /** The only value of the only row. */
@@ -248,6 +259,11 @@ export class TestPlatform {
   private async found<Body>(path: string): Promise<Answer<Body>> {
     return expected(200, await this.request<Body>('GET', path));
   }
+}
+
+/** The server's own word, of whatever class but 57: the connection stands. */
+function isRefused(error: unknown): boolean {
+  return error instanceof DatabaseError && !error.code?.startsWith('57');
 }
 
 function expected<Body>(status: number, answer: Answer<Body>): Answer<Body> {

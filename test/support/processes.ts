@@ -51,7 +51,7 @@ export class AppProcess {
   }
 
   /** Waits until the output matches; fails when the process ends first or `timeoutMs` pass. */
-  async ready(pattern: RegExp, timeoutMs = 30_000): Promise<RegExpMatchArray> {
+  async ready(pattern: RegExp, timeoutMs = 60_000): Promise<RegExpMatchArray> {
     const deadline = Date.now() + timeoutMs;
 
     for (;;) {

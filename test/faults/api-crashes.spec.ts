@@ -1,0 +1,66 @@
+import type { Post } from './support/crew.js';
+import { effectsJobs } from './support/load.js';
+import { scale, scaled } from './support/scale.js';
+import { scenario, type Trial } from './support/scenario.js';
+
+const JOBS = scaled(10_000);
+const KILLS = scale({ full: 10, short: 1 });
+
+/** Where an API can be when it dies between accepting a job and handing it on. */
+const POINTS = ['before-commit', 'after-commit', 'before-push', 'after-push', 'after-mark'];
+/** The seed chooses those that a short run takes. */
+const POINTS_TRIED = scale({ full: POINTS.length, short: 2 });
+
+/** So long (ms) a process gets to die at its failpoint. Where another one does all the pushing, that one dies first. */
+const PATIENCE = 3_000;
+
+const OUTBOX = 'SELECT count(*)::int FROM dispatch WHERE pushed_at IS NULL AND run_at <= now()';
+
+describe('API processes that die', () => {
+  scenario(
+    'API processes killed amid submits',
+    { backends: ['redis', 'postgres'], shards: 2, env: { WORKER_CONCURRENCY: '100' } },
+    async (trial) => {
+      const points = trial.random.shuffled(POINTS).slice(0, POINTS_TRIED);
+      const deaths = trial.random.shuffled([...points, ...Array<string>(KILLS).fill('any moment')]);
+      const orders = deaths.map((point) =>
+        point === 'any moment' ? '' : `${point}:kill:${trial.random.integer(1, 3)}`,
+      );
+      const [doomed, other] = await Promise.all([
+        trial.api({}, { FAILPOINTS: orders[0] ?? '' }),
+        trial.api(),
+        trial.worker(),
+      ]);
+      const load = trial.load({
+        urls: [doomed.url, other.url],
+        submissions: effectsJobs(Infinity, (n) => ({ failAttempts: n % 50 === 0 ? 1 : 0 })),
+        pause: scale({ full: 50, short: 200 }),
+        retries: 1_000,
+      });
+
+      for (const [n, moment] of trial.random.moments(deaths.length, JOBS).entries()) {
+        await load.reaches(moment);
+        trial.fault(`${doomed.name} dies at ${orders[n] || 'once'}`);
+        const next = { FAILPOINTS: orders[n + 1] ?? '' };
+        if (orders[n]) {
+          await diesInTime(trial, doomed, other);
+          await doomed.fill(next);
+        } else await doomed.crash(next);
+      }
+      await load.finish(JOBS);
+
+      trial.exactly('given up by the client', load.refused, 0);
+      trial.exactly('answers of 5xx', load.serverErrors, 0);
+      trial.atMost('outbox empty after', await trial.secondsUntil(OUTBOX, 0, 20), 10, ' s');
+    },
+  );
+});
+
+async function diesInTime(trial: Trial, doomed: Post, other: Post): Promise<void> {
+  if (await doomed.endsWithin(PATIENCE)) return;
+
+  trial.fault(`${other.name} is killed, and ${doomed.name} has to push`);
+  await other.process.kill();
+  if (!(await doomed.endsWithin(30_000))) throw new Error(`${doomed.name} did not get to its failpoint`);
+  await other.fill();
+}
