@@ -62,6 +62,11 @@ export default {
       testMatch: ['<rootDir>/test/faults/**/*.spec.ts'],
     },
     {
+      ...withServers((Number(process.env.SOAK_MINUTES ?? 30) + 11) * 60_000),
+      displayName: 'soak',
+      testMatch: ['<rootDir>/test/faults/soak.ts'],
+    },
+    {
       ...withServers(120_000),
       displayName: 'browser',
       testMatch: ['<rootDir>/test/browser/**/*.spec.ts'],

@@ -1,4 +1,4 @@
-import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import { Injectable, Module, type OnApplicationShutdown } from '@nestjs/common';
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
@@ -46,3 +46,7 @@ export class Effects implements OnApplicationShutdown {
     await this.#pool.end();
   }
 }
+
+/** Loaded in workers alone, with the handlers. */
+@Module({ providers: [Effects], exports: [Effects] })
+export class EffectsStoreModule {}

@@ -5,7 +5,7 @@ import { JobQueue, QueueUnavailable } from '../../../src/jobs/job-queue.js';
 import { JobRepository, type ClaimAnswer } from '../../../src/jobs/job-repository.js';
 import { RecordUnavailable } from '../../../src/jobs/job.errors.js';
 import { JobsProcessor } from '../../../src/queue/jobs.processor.js';
-import { Effects } from './effects.js';
+import { EffectsStoreModule } from './effects.js';
 import { failpoints, type Failpoint } from './failpoints.js';
 import { EffectsJob, KillsProcess } from './job-types.js';
 import { poisoned } from './poison.js';
@@ -14,9 +14,6 @@ type Call = (...parameters: never[]) => Promise<unknown>;
 
 const lostRecord = () => new RecordUnavailable(new Error('failpoint'));
 const lostQueue = () => new QueueUnavailable(new Error('failpoint'));
-
-@Module({ providers: [Effects], exports: [Effects] })
-class EffectsStoreModule {}
 
 /**
  * Job types whose runs can be counted, and failpoints around the calls of the delivery protocol. The platform knows

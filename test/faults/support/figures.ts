@@ -17,6 +17,7 @@ export interface Figures {
   backend: string;
   scale: string;
   seed: number;
+  versions: { postgres: string; redis?: string };
   faults: number;
   accepted: number;
   seconds: number;

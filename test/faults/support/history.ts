@@ -54,7 +54,7 @@ const RULES: Record<Kind, Record<string, string>> = {
   illegal: {
     'completed without its effect': `
       SELECT j.id FROM jobs j LEFT JOIN per_effect e ON e.job_id = j.id
-      WHERE j.type = 'effects' AND j.status = 'completed' AND e.job_id IS NULL`,
+      WHERE j.type LIKE '%effects' AND j.status = 'completed' AND e.job_id IS NULL`,
     'an effect without a job':
       'SELECT e.job_id FROM per_effect e LEFT JOIN jobs j ON j.id = e.job_id WHERE j.id IS NULL',
     'more runs than deliveries': `

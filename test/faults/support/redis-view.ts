@@ -2,16 +2,27 @@ import { Redis } from 'ioredis';
 import type { TestPlatform } from '../../support/platform.js';
 
 /** Deliveries that wait in Redis, over all shards of a queue, as BullMQ keeps them. */
-export async function deliveriesIn({ redis, env }: TestPlatform, queue = 'default'): Promise<number> {
+export function deliveriesIn(platform: TestPlatform, queue = 'default'): Promise<number> {
+  return asking(platform, async (client) => {
+    const lanes = Array.from({ length: Number(platform.env['QUEUE_SHARDS']) }, (_, n) => `${queue}-${n}`);
+    const counts = await Promise.all(lanes.map((lane) => client.zcard(`{jobs:${lane}}:${lane}:prioritized`)));
+    return counts.reduce((sum, count) => sum + count, 0);
+  });
+}
+
+export function redisVersion(platform: TestPlatform): Promise<string | undefined> {
+  return asking(platform, async (client) => /redis_version:(\S+)/.exec(await client.info('server'))?.[1]);
+}
+
+async function asking<Answer>(
+  { redis }: TestPlatform,
+  ask: (client: Redis) => Promise<Answer>,
+): Promise<Answer> {
   const client = new Redis(redis.url, { lazyConnect: true, maxRetriesPerRequest: 1 });
   client.on('error', () => undefined);
   try {
     await client.connect();
-    const shards = Array.from({ length: Number(env['QUEUE_SHARDS']) }, (_, shard) => `${queue}-${shard}`);
-    const counts = await Promise.all(
-      shards.map((lane) => client.zcard(`{jobs:${lane}}:${lane}:prioritized`)),
-    );
-    return counts.reduce((sum, count) => sum + count, 0);
+    return await ask(client);
   } finally {
     client.disconnect();
   }

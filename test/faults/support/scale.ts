@@ -1,6 +1,9 @@
 /** `npm run test:faults` sets FAULTS=full; elsewhere the same scenarios run scaled down. */
 export const FULL = process.env.FAULTS === 'full';
 
+/** Unset, as in `npm test`, FAULTS leaves out what takes long even scaled down; FAULTS=short runs that as well. */
+export const ALL = process.env.FAULTS !== undefined;
+
 const DIVISOR = FULL ? 1 : 10;
 
 /** For names of tests and for the table of figures. */

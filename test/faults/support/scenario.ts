@@ -9,7 +9,8 @@ import { keepFigures, tableRow, type Bar, type Figures } from './figures.js';
 import { EFFECTS_TABLE, verdictOf, type Verdict } from './history.js';
 import { Load, type LoadOptions, type Submission } from './load.js';
 import { Random, SEED } from './random.js';
-import { FULL, SCALE, scale } from './scale.js';
+import { redisVersion } from './redis-view.js';
+import { ALL, FULL, SCALE, scale } from './scale.js';
 import { within } from '../../../src/queue/within.js';
 
 export type Backend = 'redis' | 'postgres';
@@ -18,7 +19,7 @@ const extensionFolder = resolve(fileURLToPath(new URL('../extension', import.met
 
 export interface ScenarioOptions extends Pick<PlatformOptions, 'shards' | 'settings'> {
   backends?: readonly Backend[];
-  /** Those that `npm test` runs as well; the others run in `npm run test:faults` alone. */
+  /** Those that `npm test` runs as well; the others run where FAULTS is set. */
   short?: readonly Backend[];
   env?: Record<string, string>;
   /** How long what is accepted may take to end once the faults are over, in ms. */
@@ -35,7 +36,7 @@ let extension: string | undefined;
 export function scenario(name: string, options: ScenarioOptions, run: (trial: Trial) => Promise<void>): void {
   const { backends = ['redis'], short = backends, limit = LONGEST } = options;
   for (const backend of backends) {
-    const test = FULL || short.includes(backend) ? it : it.skip;
+    const test = ALL || short.includes(backend) ? it : it.skip;
     const title = `${name} (${backend}, scale ${SCALE})`;
     test(title, async () => {
       const trial = await Trial.start(name, backend, options);
@@ -113,6 +114,12 @@ export class Trial {
     return load;
   }
 
+  /** A process of the next release, which knows one more job type, gets this beside its environment. */
+  get nextRelease(): Record<string, string> {
+    const built = this.platform.env['EXTENSIONS'] ?? '';
+    return { EXTENSIONS: `${built},${built.replace('faults.module', 'newcomer.module')}` };
+  }
+
   /** Bulk submits, 500 jobs a request. @returns the ids */
   async submit(jobs: Iterable<Submission>): Promise<string[]> {
     const bodies = [...jobs].map(({ body }) => body as { type: string; data: unknown });
@@ -136,7 +143,16 @@ export class Trial {
   }
 
   note(what: string): void {
-    this.#notes.push(`${((performance.now() - this.#started) / 1_000).toFixed(2).padStart(8)} s  ${what}`);
+    this.#notes.push(`${this.elapsed()}  ${what}`);
+  }
+
+  lastNote(): string {
+    return this.#notes.at(-1)?.trim() ?? '';
+  }
+
+  /** Since the scenario began. */
+  elapsed(): string {
+    return `${((performance.now() - this.#started) / 1_000).toFixed(2).padStart(8)} s`;
   }
 
   /** What must hold beside the history. All bars are looked at before one fails the scenario. */
@@ -184,7 +200,7 @@ export class Trial {
   async close(): Promise<void> {
     await this.drain();
     const verdict = await verdictOf(this.platform, this.accepted);
-    const figures = this.figures(verdict);
+    const figures = await this.figures(verdict);
     process.stdout.write(`${tableRow(figures)}\n`);
     keepFigures(figures);
 
@@ -217,8 +233,12 @@ export class Trial {
     await this.platform.stop();
   }
 
-  private figures(verdict: Verdict): Figures {
+  private async figures(verdict: Verdict): Promise<Figures> {
     return {
+      versions: {
+        postgres: await this.platform.value<string>('SHOW server_version'),
+        redis: this.backend === 'redis' ? await redisVersion(this.platform) : undefined,
+      },
       name: this.name,
       backend: this.backend,
       scale: SCALE,
