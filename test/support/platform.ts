@@ -1,5 +1,5 @@
 import { Agent, request } from 'node:http';
-import { Client, DatabaseError, type QueryResultRow } from 'pg';
+import { Client, type QueryResultRow } from 'pg';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from './ports.js';
 import { type PrivatePostgres, startPostgres } from './postgres.js';
@@ -213,17 +213,21 @@ export class TestPlatform {
   // ── the stores ──
 
   async sql<Row extends QueryResultRow>(text: string, parameters: unknown[] = []): Promise<Row[]> {
-    const database = (this.#database ??= connected(this.env['DATABASE_URL'] ?? ''));
-    try {
-      return (await (await database).query<Row>(text, parameters)).rows;
-    } catch (error) {
-      // A server that was killed took the connection with it: the next query gets another.
-      if (this.#database === database && !isRefused(error)) {
-        this.#database = undefined;
-        void database.then((client) => client.end()).catch(() => undefined);
-      }
+    this.#database ??= this.connect();
+    return (await (await this.#database).query<Row>(text, parameters)).rows;
+  }
+
+  /** Where the server was killed, the next query gets another connection. */
+  private async connect(): Promise<Client> {
+    const client = new Client({ connectionString: this.env['DATABASE_URL'] });
+    const forget = () => (this.#database = undefined);
+    client.on('error', forget);
+    client.on('end', forget);
+    await client.connect().catch((error: unknown) => {
+      forget();
       throw error;
-    }
+    });
+    return client;
   }
 
   /** The only value of the only row. */
@@ -261,11 +265,6 @@ export class TestPlatform {
   }
 }
 
-/** The server's own word, of whatever class but 57: the connection stands. */
-function isRefused(error: unknown): boolean {
-  return error instanceof DatabaseError && !error.code?.startsWith('57');
-}
-
 function expected<Body>(status: number, answer: Answer<Body>): Answer<Body> {
   if (answer.status !== status) throw new Error(`${answer.status}, not ${status}: ${answer.text}`);
   return answer;
@@ -278,13 +277,6 @@ function parsed(text: string): unknown {
   } catch {
     return undefined;
   }
-}
-
-async function connected(url: string): Promise<Client> {
-  const client = new Client({ connectionString: url });
-  client.on('error', () => undefined); // a server killed under it
-  await client.connect();
-  return client;
 }
 
 /** JSON text with sorted keys: equal texts are deep-equal values, whatever the keys are called. */

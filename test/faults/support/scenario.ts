@@ -222,7 +222,8 @@ export class Trial {
     const explained = new Error(
       `${text}\n\n${this.name} (${this.backend}), again with FAULT_SEED=${SEED}${FULL ? ' FAULTS=full' : ''}\n${schedule}`,
     );
-    if (error instanceof Error) explained.stack = `${explained.message}\n${error.stack ?? ''}`;
+    const frames = /\n {4}at [^]*/.exec((error instanceof Error && error.stack) || '');
+    explained.stack = `${explained.message}${frames?.[0] ?? ''}`;
     return explained;
   }
 
