@@ -34,14 +34,24 @@ function teamFolder(packages: string[]): string {
 
 /** The module of test/e2e/extension, which several tests load: compiled without a look at types, which takes its time. */
 export function buildLedger(): string {
-  const sources = resolve(repository, 'test/e2e/extension');
-  const folder = teamFolder(['@nestjs/common', 'zod', 'pg']);
+  return join(built('test/e2e/extension'), 'ledger.module.js');
+}
 
-  for (const file of readdirSync(sources)) {
+/** The module of test/faults/extension: it wraps the platform's own parts, so it imports them from where they run. */
+export function buildFaults(): string {
+  return join(built('test/faults/extension'), 'faults.module.js');
+}
+
+function built(sources: string): string {
+  const folder = teamFolder(['@nestjs/common', '@nestjs/core', 'zod', 'pg', 'bullmq']);
+  const running = resolve(repository, 'dist');
+
+  for (const file of readdirSync(resolve(repository, sources))) {
     if (!file.endsWith('.ts') || file.endsWith('.spec.ts')) continue;
-    writeFileSync(join(folder, `${basename(file, '.ts')}.js`), compiled(join(sources, file)));
+    const code = compiled(resolve(repository, sources, file)).replaceAll('../../../src', running);
+    writeFileSync(join(folder, `${basename(file, '.ts')}.js`), code);
   }
-  return join(folder, 'ledger.module.js');
+  return folder;
 }
 
 /**
