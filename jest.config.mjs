@@ -37,7 +37,12 @@ const withServers = (timeoutMs) => ({
 
 export default {
   maxWorkers: 2,
-  reporters: ['default', '<rootDir>/test/support/plain-reporter.mjs'],
+  reporters: [
+    'default',
+    '<rootDir>/test/support/plain-reporter.mjs',
+    // The full form of the fault suite writes the table in docs/reliability.md.
+    ...(process.env.FAULTS === 'full' ? ['<rootDir>/test/faults/support/figures-reporter.mjs'] : []),
+  ],
   projects: [
     {
       ...base,

@@ -19,7 +19,7 @@ const OUTBOX = 'SELECT count(*)::int FROM dispatch WHERE pushed_at IS NULL AND r
 describe('API processes that die', () => {
   scenario(
     'API processes killed amid submits',
-    { backends: ['redis', 'postgres'], shards: 2, env: { WORKER_CONCURRENCY: '100' } },
+    { backends: ['redis', 'postgres'], short: ['redis'], shards: 2, env: { WORKER_CONCURRENCY: '100' } },
     async (trial) => {
       const points = trial.random.shuffled(POINTS).slice(0, POINTS_TRIED);
       const deaths = trial.random.shuffled([...points, ...Array<string>(KILLS).fill('any moment')]);

@@ -14,7 +14,7 @@ const POINTS_TRIED = scale({ full: POINTS.length, short: 2 });
 describe('workers that die', () => {
   scenario(
     'workers killed amid jobs',
-    { backends: ['redis', 'postgres'], env: { WORKER_CONCURRENCY: '20' } },
+    { backends: ['redis', 'postgres'], short: ['redis'], env: { WORKER_CONCURRENCY: '20' } },
     async (trial) => {
       const { random } = trial;
       const points = random.shuffled(POINTS).slice(0, POINTS_TRIED);

@@ -19,6 +19,8 @@ export interface LoadOptions {
   /** How often a request that is not answered by 2xx or 4xx is sent again. */
   retries?: number;
   retryAfter?: number;
+  /** Submissions bear the same Idempotency-Key, so an id may be told more than once. */
+  repeats?: boolean;
 }
 
 /** A request without an answer. */
@@ -56,6 +58,11 @@ export class Load {
     this.#agent = new Agent({ keepAlive: true, maxSockets: connections, maxFreeSockets: connections });
     this.#submissions = submissions[Symbol.iterator]();
     this.done = this.run(connections);
+  }
+
+  /** Of the jobs that clients were told of, each one that is a promise of its own. */
+  get promised(): readonly string[] {
+    return this.options.repeats ? [...new Set(this.accepted)] : this.accepted;
   }
 
   /** Waits for so many accepted jobs, or for the end of the load. */

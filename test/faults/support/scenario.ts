@@ -129,7 +129,7 @@ export class Trial {
 
   /** Ids that clients hold a 202 for. */
   get accepted(): string[] {
-    return [...this.#accepted, ...this.#loads.flatMap(({ accepted }) => accepted)];
+    return [...this.#accepted, ...this.#loads.flatMap(({ promised }) => promised)];
   }
 
   /** Notes what is done to the installation, with its time. */
