@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { effectsJobs } from './support/load.js';
+import { mixedJobs } from './support/load.js';
 import { scale, scaled } from './support/scale.js';
 import { scenario, type Trial } from './support/scenario.js';
 
@@ -29,7 +29,7 @@ describe('workers that die', () => {
       ]);
       const load = trial.load({
         urls: [api.url],
-        submissions: effectsJobs(Infinity, (n) => ({ beforeMs: 100, afterMs: n % 5 === 0 ? 600 : 0 })),
+        submissions: mixedJobs(Infinity, (n) => ({ beforeMs: 100, afterMs: n % 5 === 0 ? 600 : 0 })),
         connections: 8,
         pause: 100,
       });

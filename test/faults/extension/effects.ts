@@ -5,7 +5,7 @@ import pg from 'pg';
 import { AppConfig } from '../../../src/config/app-config.js';
 import type { JobContext } from '../../../src/job-types/job-type.js';
 
-const INSERT = `
+export const INSERT = `
 INSERT INTO effects (job_id, run, attempt, worker, mark) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (mark) DO NOTHING`;
 

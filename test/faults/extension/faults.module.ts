@@ -7,7 +7,7 @@ import { RecordUnavailable } from '../../../src/jobs/job.errors.js';
 import { JobsProcessor } from '../../../src/queue/jobs.processor.js';
 import { EffectsStoreModule } from './effects.js';
 import { failpoints, type Failpoint } from './failpoints.js';
-import { EffectsJob, KillsProcess } from './job-types.js';
+import { EffectsJob, FencedEffectsJob, KillsProcess } from './job-types.js';
 import { poisoned } from './poison.js';
 
 type Call = (...parameters: never[]) => Promise<unknown>;
@@ -20,7 +20,12 @@ const lostQueue = () => new QueueUnavailable(new Error('failpoint'));
  * nothing of them: they are wrapped around its objects when the process starts.
  */
 @Module({
-  imports: [JobTypesModule.register({ types: [EffectsJob, KillsProcess], imports: [EffectsStoreModule] })],
+  imports: [
+    JobTypesModule.register({
+      types: [EffectsJob, FencedEffectsJob, KillsProcess],
+      imports: [EffectsStoreModule],
+    }),
+  ],
 })
 export default class FaultsModule implements OnModuleInit {
   constructor(private readonly container: ModuleRef) {}
@@ -30,12 +35,13 @@ export default class FaultsModule implements OnModuleInit {
     const queue = this.container.get(JobQueue, { strict: false });
 
     const insert = jobs.insert.bind(jobs);
-    jobs.insert = (drafts) => insert(drafts.map(poisoned));
+    jobs.insert = (drafts, once) => insert(drafts.map(poisoned), once);
     around(jobs, 'insert', { before: 'before-commit', after: 'after-commit', lost: lostRecord });
     around(queue, 'push', { before: 'before-push', after: 'after-push', lost: lostQueue });
     around(jobs, 'markPushed', { after: 'after-mark', lost: lostRecord });
     around(jobs, 'claim', { after: 'after-claim', lost: lostRecord, counts: isClaimed });
     around(jobs, 'settle', { before: 'before-settle', after: 'after-settle', lost: lostRecord });
+    around(jobs, 'settleWith', { before: 'before-settle', after: 'after-settle', lost: lostRecord });
     around(jobs, 'releaseAll', { before: 'before-release-all', lost: lostRecord });
     around(jobs, 'reap', { after: 'after-reap', lost: lostRecord, counts: isSome });
     // Nest binds the method of each lane's own class when it registers the workers, which comes later.

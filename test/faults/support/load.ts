@@ -174,6 +174,13 @@ export function percentile(values: readonly number[], p: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * p))] ?? NaN;
 }
 
+/** Jobs that write a row as they run; every third one in the transaction of its settlement. @param dataOf the n-th job's data */
+export function* mixedJobs(count: number, dataOf: (n: number) => object = () => ({})): Iterable<Submission> {
+  for (let n = 0; n < count; n++) {
+    yield { body: { type: n % 3 === 0 ? 'fenced_effects' : 'effects', data: dataOf(n) } };
+  }
+}
+
 /** Jobs of one type. @param dataOf the n-th job's data */
 export function* effectsJobs(
   count: number,
