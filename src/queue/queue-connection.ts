@@ -13,7 +13,10 @@ export abstract class QueueConnection implements OnApplicationShutdown {
   /** BullMQ keeps its backend process-wide: said again before anything of BullMQ's is made. */
   abstract selectBackend(): void;
 
-  /** Called once the queues are made and their errors are listened to. Never fails, and hardly waits: the server may be down. */
+  /**
+   * Called once the queues are made and their errors are listened to. Hardly waits, and a server that is down is no error.
+   * @throws Error in one line where the server answers, and cannot be used
+   */
   abstract connect(): Promise<void>;
 
   /** What a person should read as the cause of a failed call. */

@@ -4,6 +4,7 @@ import { Redis, type RedisOptions } from 'ioredis';
 import type { Lane, QueueMark } from '../jobs/job-queue.js';
 import { lanePrefix } from './lanes.js';
 import { QueueConnection } from './queue-connection.js';
+import { assertFit, type RedisInfo, warningsOf } from './redis-checks.js';
 import { within } from './within.js';
 
 /** Producers fail fast: nothing waits for a connection, and a hung server costs one timeout. */
@@ -46,6 +47,8 @@ export class RedisConnection extends QueueConnection {
   private readonly logger = new Logger('Queue');
   private server: Promise<string> | undefined;
   private lastError: Error | undefined;
+  private booting = false;
+  private inspected = false;
 
   constructor(
     url: string,
@@ -59,7 +62,7 @@ export class RedisConnection extends QueueConnection {
       if (!isRefusal(error)) this.lastError = error;
       this.outages.failed(this.reasonFor(error));
     });
-    this.producer.on('ready', () => void this.inspect());
+    this.producer.on('ready', () => void this.onReady());
     this.producer.on('close', () => (this.server = undefined));
   }
 
@@ -67,9 +70,15 @@ export class RedisConnection extends QueueConnection {
     setDefaultBackendFactory();
   }
 
+  /** @throws RedisUnfit where the server answers, and is too old */
   async connect(): Promise<void> {
-    const connected = this.producer.connect();
-    await within(LONGEST_CONNECT, connected).catch(() => undefined); // told as an 'error' event, and retried
+    this.booting = true;
+    const connected = await within(LONGEST_CONNECT, this.producer.connect()).then(
+      () => true,
+      () => false, // told as an 'error' event, and retried
+    );
+    this.booting = false;
+    if (connected) await this.inspect();
   }
 
   /** Where nothing can be sent, ioredis names the option that says so, not the reason. */
@@ -115,29 +124,34 @@ export class RedisConnection extends QueueConnection {
     return this.server;
   }
 
-  private async inspect(): Promise<void> {
+  private async onReady(): Promise<void> {
     this.outages.answered();
-    const info = await this.info().catch((): Record<string, string> => ({}));
-    const { redis_version: version, maxmemory_policy: policy } = info;
-
-    if (version && isOlderThan(version, [6, 2]))
-      this.logger.error(`Redis is ${version}, and must be 6.2 or newer`);
-    if (policy && policy !== 'noeviction') {
-      this.logger.warn(`Redis may evict deliveries: maxmemory-policy is ${policy}, and should be noeviction`);
-    }
+    if (this.booting) return;
+    await this.inspect().catch((error: unknown) => this.logger.error(error)); // too late to refuse the start
   }
 
-  private async info(): Promise<Record<string, string>> {
-    const lines = (await this.producer.info()).split(/\r?\n/).map((line) => line.split(':', 2));
+  /** Once a process, not once a connection. @throws RedisUnfit */
+  private async inspect(): Promise<void> {
+    if (this.inspected) return;
+    const info = await this.info().catch(() => undefined); // the connection broke: the next one is asked
+    if (!info || this.inspected) return;
+
+    this.inspected = true;
+    assertFit(info);
+    for (const warning of warningsOf(info)) this.logger.warn(warning);
+  }
+
+  /** A managed server may refuse to tell: then it is taken as it is. */
+  private async info(): Promise<RedisInfo> {
+    const text = await this.producer.info().catch((error: unknown) => {
+      if (error instanceof Error && error.name === 'ReplyError') return '';
+      throw error;
+    });
+    const lines = text.split(/\r?\n/).map((line) => line.split(':', 2));
     return Object.fromEntries(lines.map(([name = '', value = '']) => [name, value]));
   }
 }
 
 function isRefusal(error: unknown): boolean {
   return error instanceof Error && error.message.includes('enableOfflineQueue');
-}
-
-function isOlderThan(version: string, [major, minor]: readonly [number, number]): boolean {
-  const [actualMajor = 0, actualMinor = 0] = version.split('.').map(Number);
-  return actualMajor < major || (actualMajor === major && actualMinor < minor);
 }
