@@ -1,5 +1,6 @@
-import type { AppConfig } from '../config/app-config.js';
+import { AppLogger } from '../logging/app-logger.js';
 import { assertMigrated, assertRoomFor, withDatabase } from '../persistence/database-checks.js';
+import { databaseWarnings } from '../persistence/database-warnings.js';
 import { agreeOnTopology } from '../persistence/topology.js';
 import type { Platform } from '../platform.module.js';
 import { queueConnectionCount } from '../queue/postgres-backend.js';
@@ -8,18 +9,18 @@ import { queueConnectionCount } from '../queue/postgres-backend.js';
 const SINGLE_CONNECTIONS = 1;
 
 /**
- * What must hold before Nest is started. @throws DatabaseUnfit or TopologyMismatch with one line for the operator */
+ * What must hold before Nest is started; what should is warned of.
+ * @throws DatabaseUnfit or TopologyMismatch with one line for the operator
+ */
 export async function checkStores({ config, queues }: Platform): Promise<void> {
-  await withDatabase(oneConnection(config), async (database) => {
+  await withDatabase(config, async (database) => {
     await assertMigrated(database);
     await agreeOnTopology(database, config);
     await assertRoomFor(
       database,
       config.database.poolSize + queueConnectionCount(config, queues) + SINGLE_CONNECTIONS,
     );
+    const logger = new AppLogger(config.log);
+    for (const warning of await databaseWarnings(database)) logger.warn(warning, 'Database');
   });
-}
-
-function oneConnection({ database }: AppConfig): Pick<AppConfig, 'database'> {
-  return { database: { ...database, poolSize: 1 } };
 }

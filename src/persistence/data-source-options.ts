@@ -21,6 +21,13 @@ import { IdempotencyKeys1764200000000 } from './migrations/1764200000000-idempot
 /** A request waits this long for a connection, in ms; then the record counts as unavailable. */
 const CONNECT_TIMEOUT = 900;
 
+/** What every session is given as it starts, in ms. */
+export const SESSION_LIMITS = {
+  statement_timeout: 30_000,
+  lock_timeout: 5_000,
+  idle_in_transaction_session_timeout: 30_000,
+};
+
 /** How this platform speaks to PostgreSQL. Migrations are never run by connecting. */
 export function dataSourceOptions({ database }: Pick<AppConfig, 'database'>): DataSourceOptions {
   return {
@@ -55,9 +62,7 @@ export function dataSourceOptions({ database }: Pick<AppConfig, 'database'>): Da
     extra: {
       Client: watchedClient(),
       keepAlive: true,
-      statement_timeout: 30_000,
-      lock_timeout: 5_000,
-      idle_in_transaction_session_timeout: 30_000,
+      ...SESSION_LIMITS,
     },
   };
 }

@@ -17,6 +17,9 @@ import { within } from './within.js';
 /** For queries; each worker keeps one more for LISTEN. */
 const QUERY_CONNECTIONS = 4;
 
+/** BullMQ's tables stand in a schema of their own. */
+const SEARCH_PATH = 'bullmq,public';
+
 /** The record's own database: the mark cannot be lost alone, so it is never missing and never too low. */
 const LASTING_MARK: QueueMark = { epoch: Infinity, server: 'postgres' };
 
@@ -53,7 +56,7 @@ export class PostgresConnection extends QueueConnection {
     const connection = new PostgresConnection(
       new pg.Pool({
         connectionString: databaseUrl,
-        options: '-c search_path=bullmq,public',
+        options: `-c search_path=${SEARCH_PATH}`,
         application_name: 'jobs-queue',
         max: QUERY_CONNECTIONS,
         connectionTimeoutMillis: 2_000,
@@ -64,6 +67,7 @@ export class PostgresConnection extends QueueConnection {
     );
     connection.selectBackend();
     try {
+      await connection.assertOptionsKept();
       await connection.assertMigrated();
       return connection;
     } catch (error) {
@@ -108,6 +112,14 @@ export class PostgresConnection extends QueueConnection {
   async onApplicationShutdown(): Promise<void> {
     await within(2_000, this.pool.end()).catch(() => undefined);
     for (const client of this.clients) letGo(client);
+  }
+
+  private async assertOptionsKept(): Promise<void> {
+    const { rows } = await this.pool.query<{ path: string }>(`SELECT current_setting('search_path') AS path`);
+    if (rows[0]?.path === SEARCH_PATH) return;
+    throw new Error(
+      'DATABASE_URL names a connection pooler that drops start-up options, without which PostgreSQL cannot deliver jobs: let it name PostgreSQL itself',
+    );
   }
 
   private async assertMigrated(): Promise<void> {
