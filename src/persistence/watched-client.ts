@@ -6,8 +6,10 @@ const LONGEST_PROBE = 1_500;
 
 /** Which of these backends work on a statement, as far as the server tells. */
 const BUSY = `
-SELECT pid FROM pg_stat_activity
-WHERE pid = ANY($1::int[]) AND (state IS NULL OR state IN ('active', 'fastpath function call', 'disabled'))`;
+SELECT pg_backend_pid() AS own, ARRAY(
+  SELECT pid FROM pg_stat_activity
+  WHERE pid = ANY($1::int[]) AND (state IS NULL OR state IN ('active', 'fastpath function call', 'disabled'))
+) AS busy`;
 
 /**
  * A client class for one pool. A host that vanishes, or hangs, closes no connection: what waits for its answer would wait
@@ -76,8 +78,10 @@ async function busyBackends(
   client.on('error', () => undefined);
   try {
     await client.connect();
-    const { rows } = await client.query<{ pid: number }>(BUSY, [pids]);
-    return new Set(rows.map(({ pid }) => pid));
+    const { rows } = await client.query<{ own: number; busy: number[] }>(BUSY, [pids]);
+    const [answer] = rows;
+    // A pooler tells numbers of its own, by which nothing can be found: whoever waits may be busy.
+    return new Set(answer?.own === pidOf(client) ? answer.busy : pids);
   } catch (error) {
     // A server that refuses does speak: it ends by itself the connections that it gives up.
     return error instanceof pg.DatabaseError ? new Set(pids) : 'silent';
