@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { chownSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { chownSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -113,6 +113,16 @@ export class PrivatePostgres {
       if (tries <= 1 || !/could not bind|in use/.test(String(error))) throw error;
       await this.startOnFreePort(tries - 1);
     }
+  }
+
+  /** Goes on as a standby that has read all there is: it answers questions, and takes no changes. */
+  async becomeStandby(): Promise<void> {
+    this.server?.signal('SIGINT');
+    await this.server?.exited;
+    const signal = join(this.data, 'standby.signal');
+    writeFileSync(signal, '');
+    if (this.identity.user) chownSync(signal, this.identity.user.uid, this.identity.user.gid);
+    await this.start();
   }
 
   /** Ends the server as a crash of the machine would: the postmaster and all its processes at once. */

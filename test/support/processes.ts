@@ -6,15 +6,16 @@ const repository = fileURLToPath(new URL('../..', import.meta.url));
 const started = new Set<AppProcess>();
 
 export interface ProcessOptions {
-  entry: 'main' | 'worker' | 'standalone' | 'migrate';
+  entry: 'main' | 'worker' | 'dashboard' | 'standalone' | 'migrate' | 'set-topology';
   /** All that the process sees, besides PATH and HOME. */
   env: Record<string, string>;
   cwd?: string;
+  args?: string[];
 }
 
 /** Runs `dist/<entry>.js` as a process of its own. `npm run build` must have run. */
-export function startProcess({ entry, env, cwd = repository }: ProcessOptions): AppProcess {
-  const child = launch(process.execPath, [join(repository, 'dist', `${entry}.js`)], {
+export function startProcess({ entry, env, cwd = repository, args = [] }: ProcessOptions): AppProcess {
+  const child = launch(process.execPath, [join(repository, 'dist', `${entry}.js`), ...args], {
     env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env },
     cwd,
   });

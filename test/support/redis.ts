@@ -9,11 +9,16 @@ import { type RedisBinary, redisBinary } from './redis-binary.js';
 export interface RedisOptions {
   /** Keep the data over `kill()` and `start()`; off by default, so that a killed server comes back empty. */
   appendonly?: boolean;
+  /** As in its configuration file. */
+  settings?: Record<string, string>;
 }
 
 /** Starts a Redis server of the test's own, on a free port. */
-export async function startRedis({ appendonly = false }: RedisOptions = {}): Promise<PrivateRedis> {
-  const server = new PrivateRedis(await redisBinary(), appendonly);
+export async function startRedis({
+  appendonly = false,
+  settings = {},
+}: RedisOptions = {}): Promise<PrivateRedis> {
+  const server = new PrivateRedis(await redisBinary(), appendonly, settings);
   await server.startOnFreePort();
   return server;
 }
@@ -28,6 +33,7 @@ export class PrivateRedis {
   constructor(
     private readonly binary: RedisBinary,
     private readonly appendonly: boolean,
+    private readonly settings: Record<string, string>,
   ) {}
 
   get url(): string {
@@ -43,7 +49,9 @@ export class PrivateRedis {
   async start(): Promise<void> {
     if (this.server?.running) return;
     const durability = ['--save', '', '--appendonly', this.appendonly ? 'yes' : 'no'];
-    const args = ['--bind', '127.0.0.1', '--port', String(this.port), '--dir', this.data, ...durability];
+    const settings = Object.entries(this.settings).flatMap(([name, value]) => [`--${name}`, value]);
+    const where = ['--bind', '127.0.0.1', '--port', String(this.port), '--dir', this.data];
+    const args = [...where, ...durability, ...settings];
 
     this.server = launch(this.binary.path, args, { env: this.binary.env, detached: true });
     await this.answers(this.server);
@@ -77,6 +85,12 @@ export class PrivateRedis {
   async flushAll(): Promise<void> {
     const reply = await this.command('FLUSHALL');
     if (!reply.startsWith('+OK')) throw new Error(`FLUSHALL: ${reply}`);
+  }
+
+  /** From now on everyone is refused this command, as a managed server may do. */
+  async forbid(command: string): Promise<void> {
+    const reply = await this.command(`ACL SETUSER default -${command}`);
+    if (!reply.startsWith('+OK')) throw new Error(`ACL SETUSER: ${reply}`);
   }
 
   /** Ends the server, and deletes its data. */
