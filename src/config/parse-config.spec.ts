@@ -158,6 +158,18 @@ describe('what each process needs', () => {
     });
   });
 
+  it('set-topology needs the record alone, and asks for no agreement between two topologies', () => {
+    const { DATABASE_URL } = stores;
+
+    expect(refusal({}, 'set-topology')).toMatch(/^DATABASE_URL: is not set/);
+    for (const env of [
+      {},
+      { QUEUE_BACKEND: 'redis' },
+      { ...stores, QUEUE_BACKEND: 'postgres', QUEUE_SHARDS: '4' },
+    ])
+      expect(parseConfig({ DATABASE_URL, ...env }, 'set-topology').database.url).toBe(DATABASE_URL);
+  });
+
   it('standalone takes the servers that it is given', () => {
     expect(parseConfig({ ...stores, SMTP_URL: 'smtps://mail:465' }, 'standalone')).toMatchObject({
       database: { url: stores.DATABASE_URL },

@@ -3,7 +3,7 @@ import { ConfigError } from './config-error.js';
 import { environment, variables, type Environment } from './environment.js';
 
 /** The process that is about to start: what it cannot do without differs. */
-export type Entry = 'main' | 'worker' | 'dashboard' | 'standalone' | 'migrate';
+export type Entry = 'main' | 'worker' | 'dashboard' | 'standalone' | 'migrate' | 'set-topology';
 
 type Given = Readonly<Record<string, string>>;
 
@@ -55,6 +55,7 @@ function* contradictions(given: Given, entry: Entry): Generator<[name: string, p
 
   if (!DATABASE_URL && !embedded)
     yield ['DATABASE_URL', 'is not set, and this process cannot do without PostgreSQL'];
+  if (entry === 'set-topology') return; // between two topologies the others may say either
 
   if (REDIS_URL && QUEUE_BACKEND === 'postgres') {
     yield ['QUEUE_BACKEND', 'is postgres while REDIS_URL is set; expected only one of them'];
