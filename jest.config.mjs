@@ -65,6 +65,8 @@ export default {
       ...withServers(process.env.FAULTS === 'full' ? 1_800_000 : 180_000),
       displayName: 'faults',
       testMatch: ['<rootDir>/test/faults/**/*.spec.ts'],
+      // These take long even scaled down.
+      testPathIgnorePatterns: process.env.FAULTS ? [] : ['\\.long\\.spec\\.ts$'],
     },
     {
       ...withServers((Number(process.env.SOAK_MINUTES ?? 30) + 11) * 60_000),

@@ -25,7 +25,7 @@ describe('one key, sent many times at once', () => {
 
 function* repeated(): Iterable<Submission> {
   for (let key = 0; key < KEYS; key++) {
-    const headers = { 'Idempotency-Key': `key ${key}` };
+    const headers = { 'Idempotency-Key': `key-${key}` };
     const submission = { body: { type: 'effects', data: { note: `job ${key}` } }, headers };
     for (let time = 0; time < TIMES; time++) yield submission;
   }

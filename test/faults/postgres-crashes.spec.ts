@@ -159,6 +159,6 @@ describe('PostgreSQL that crashes', () => {
 function* keyed(count: number): Iterable<Submission> {
   let n = 0;
   for (const submission of mixedJobs(count)) {
-    yield { ...submission, headers: { 'Idempotency-Key': `submit ${n++}` } };
+    yield { ...submission, headers: { 'Idempotency-Key': `submit-${n++}` } };
   }
 }
