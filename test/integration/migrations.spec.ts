@@ -173,17 +173,26 @@ function describeMigrations(server: string, binaries: 'embedded' | 'system'): vo
       });
 
       it.each([
-        [{ shards: 2 }, 'QUEUE_SHARDS is 2, the installation uses 1'],
-        [{ prefix: 'elsewhere' }, 'QUEUE_PREFIX is elsewhere, the installation uses test'],
-        [{ backend: 'postgres' }, 'QUEUE_BACKEND is postgres, the installation uses redis'],
-      ])('refuses a process that says otherwise: %j', async (queue, message) => {
+        [{ shards: 2 }, 'QUEUE_SHARDS is 2, the installation uses 1', '--shards 2'],
+        [
+          { prefix: 'elsewhere' },
+          'QUEUE_PREFIX is elsewhere, the installation uses test',
+          '--prefix elsewhere',
+        ],
+        [
+          { backend: 'postgres' },
+          'QUEUE_BACKEND is postgres, the installation uses redis',
+          '--backend postgres',
+        ],
+      ])('refuses a process that says otherwise: %j', async (queue, message, change) => {
         const database = await migrated();
         await agreeOnTopology(database, recordConfig(''));
 
         const refusal = await agreeOnTopology(database, config('', queue)).catch((error: unknown) => error);
 
         expect(refusal).toBeInstanceOf(TopologyMismatch);
-        expect((refusal as Error).message).toBe(message);
+        expect((refusal as Error).message).toContain(message);
+        expect((refusal as Error).message).toContain(`npm run topology:set -- ${change}`);
         await expect(agreeOnTopology(database, recordConfig(''))).resolves.toBeUndefined();
       });
     });
