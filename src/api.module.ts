@@ -6,7 +6,7 @@ import { ThrottlingModule } from './http/throttling.module.js';
 import { JobTypesController } from './job-types/http/job-types.controller.js';
 import { JobsController } from './jobs/http/jobs.controller.js';
 import { JobsModule } from './jobs/jobs.module.js';
-import type { Platform } from './platform.module.js';
+import type { Platform } from './platform.js';
 import { StatsModule } from './stats/stats.module.js';
 
 /** Controllers and, unless they are taken out, both UIs. No consumers. */

@@ -5,7 +5,7 @@ import { HomeController } from './dashboard/home.controller.js';
 import { HealthModule } from './health/health.module.js';
 import { JobTypesModule } from './job-types/job-types.module.js';
 import { PersistenceModule } from './persistence/persistence.module.js';
-import type { Platform } from './platform.module.js';
+import type { Platform } from './platform.js';
 import { QueueModule } from './queue/queue.module.js';
 
 /** Both UIs alone: no route that submits or reads jobs, no relay, no consumers. */

@@ -3,7 +3,7 @@ import { run } from './boot/run.js';
 import { setTopology, wantedTopology } from './boot/set-topology.js';
 import { parseConfig } from './config/parse-config.js';
 import { processEnvironment } from './config/process-environment.js';
-import { platformOf } from './platform.module.js';
+import { platformOf } from './platform.js';
 
 /** Changes the number of shards, the backend or the prefix of an installation that is stopped, then ends. */
 await run(async () => {

@@ -1,6 +1,7 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { ApiModule } from './api.module.js';
-import { PlatformModule, type Platform } from './platform.module.js';
+import type { Platform } from './platform.js';
+import { PlatformModule } from './platform.module.js';
 import { WorkerModule } from './worker.module.js';
 
 /** API, UIs and worker in one process. */

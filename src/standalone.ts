@@ -1,5 +1,6 @@
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { addressOf, portOf } from './boot/address.js';
 import { assertPortFree } from './boot/assert-port-free.js';
 import { checkStores } from './boot/check-stores.js';
 import { closeApi } from './boot/close-api.js';
@@ -7,7 +8,6 @@ import { closeOnSignal } from './boot/close-on-signal.js';
 import { loadExtensions } from './boot/load-extensions.js';
 import { migrateStores } from './boot/migrate-stores.js';
 import { run } from './boot/run.js';
-import { addressOf, portOf, startApi } from './boot/start-api.js';
 import type { AppConfig } from './config/app-config.js';
 import { parseConfig, withDatabaseUrl } from './config/parse-config.js';
 import { processEnvironment } from './config/process-environment.js';
@@ -15,8 +15,7 @@ import { firstJobCommand } from './job-types/first-job.js';
 import { JobTypeRegistry } from './job-types/job-type-registry.js';
 import type { ModuleImport } from './job-types/job-types.module.js';
 import { AppLogger } from './logging/app-logger.js';
-import { platformOf } from './platform.module.js';
-import { StandaloneModule } from './standalone.module.js';
+import { platformOf } from './platform.js';
 import { assertWritable } from './standalone/assert-writable.js';
 import { DataFolderLock } from './standalone/data-folder-lock.js';
 import { EmbeddedPostgres } from './standalone/embedded-postgres.js';
@@ -68,7 +67,8 @@ class Standalone {
     await checkStores(platform);
     if (stopping.aborted) return;
 
-    this.#app = await startApi(StandaloneModule.register(platform), config);
+    const { startStandalone } = await application();
+    this.#app = await startStandalone(platform);
     if (!stopping.aborted) process.stdout.write(this.welcome(this.#app, config));
   }
 
@@ -82,11 +82,15 @@ class Standalone {
     const { told } = this;
     if (told.database.url) return told;
 
+    void application().catch(() => undefined); // loads while PostgreSQL starts
     const logger = new AppLogger(told.log);
     this.#embedded = await EmbeddedPostgres.start(told.dataDir, (line) => logger.log(line, 'Standalone'));
     return withDatabaseUrl(told, this.#embedded.url);
   }
 }
+
+/** Nest takes most of a start to load: what would stop the start is told before. */
+const application = () => import('./boot/start-standalone.js');
 
 await run(async () => {
   const told = parseConfig(processEnvironment(), 'standalone');

@@ -7,7 +7,7 @@ import { RunJobsModule } from './jobs/run-jobs.module.js';
 import { Consumers } from './jobs/running/worker-lifecycle.js';
 import { WorkerIdentity } from './jobs/worker-identity.js';
 import { ThreadHeartbeat } from './persistence/thread-heartbeat.js';
-import type { Platform } from './platform.module.js';
+import type { Platform } from './platform.js';
 import { JobConsumers } from './queue/job-consumers.js';
 import { QueueModule } from './queue/queue.module.js';
 

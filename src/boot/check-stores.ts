@@ -2,8 +2,8 @@ import { AppLogger } from '../logging/app-logger.js';
 import { assertMigrated, assertRoomFor, withDatabase } from '../persistence/database-checks.js';
 import { databaseWarnings } from '../persistence/database-warnings.js';
 import { agreeOnTopology } from '../persistence/topology.js';
-import type { Platform } from '../platform.module.js';
-import { queueConnectionCount } from '../queue/postgres-backend.js';
+import type { Platform } from '../platform.js';
+import { queueConnectionCount } from '../queue/connection-count.js';
 
 /** Connections outside the pools: the heartbeat's. */
 const SINGLE_CONNECTIONS = 1;

@@ -4,7 +4,7 @@ import { choice, integer, type Parser, queuePrefix } from '../config/parsers.js'
 import { assertMigrated, withDatabase } from '../persistence/database-checks.js';
 import { changeTopology, liveQueues, TopologyChangeRefused } from '../persistence/topology-change.js';
 import { storedTopology, type Topology } from '../persistence/topology.js';
-import type { Platform } from '../platform.module.js';
+import type { Platform } from '../platform.js';
 import { type RetiredQueues, retiredOnPostgres, retiredOnRedis } from '../queue/retired-queues.js';
 
 const USAGE = 'npm run topology:set -- [--shards 8] [--backend redis|postgres] [--prefix jobs]';

@@ -8,14 +8,10 @@ import {
   setDefaultBackendFactory,
 } from 'bullmq';
 import pg from 'pg';
-import type { AppConfig } from '../config/app-config.js';
 import type { QueueMark } from '../jobs/job-queue.js';
-import { lanesOf } from './lanes.js';
+import { QUERY_CONNECTIONS } from './connection-count.js';
 import { QueueConnection } from './queue-connection.js';
 import { within } from './within.js';
-
-/** For queries; each worker keeps one more for LISTEN. */
-const QUERY_CONNECTIONS = 4;
 
 /** BullMQ's tables stand in a schema of their own. */
 const SEARCH_PATH = 'bullmq,public';
@@ -29,14 +25,6 @@ const LASTING_MARK: QueueMark = { epoch: Infinity, server: 'postgres' };
  */
 export async function migratePostgresBackend(client: pg.ClientBase): Promise<void> {
   await runMigrations(client);
-}
-
-/**
- * Connections to PostgreSQL that the queue takes at most in a process; none where Redis is the queue.
- * @param queues those that a worker in the process serves
- */
-export function queueConnectionCount({ queue }: AppConfig, queues: readonly string[]): number {
-  return queue.backend === 'postgres' ? QUERY_CONNECTIONS + lanesOf(queues, queue.shards).length : 0;
 }
 
 /** BullMQ's PostgreSQL backend, on a pool that all queues and workers of the process share. */
