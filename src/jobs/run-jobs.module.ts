@@ -2,6 +2,7 @@ import { Global, Module } from '@nestjs/common';
 import { JobsModule } from './jobs.module.js';
 import { Reaper } from './delivery/reaper.js';
 import { AttemptEnd } from './running/attempt-end.js';
+import { ClaimCheck } from './running/claim-check.js';
 import { RunningJobs } from './running/running-jobs.js';
 import { Solitude } from './running/solitude.js';
 import { WorkerLifecycle } from './running/worker-lifecycle.js';
@@ -11,7 +12,7 @@ import { RunJobUseCase } from './use-cases/run-job.use-case.js';
 @Global()
 @Module({
   imports: [JobsModule],
-  providers: [RunJobUseCase, RunningJobs, AttemptEnd, Solitude, Reaper, WorkerLifecycle],
+  providers: [RunJobUseCase, RunningJobs, AttemptEnd, ClaimCheck, Solitude, Reaper, WorkerLifecycle],
   exports: [RunJobUseCase],
 })
 export class RunJobsModule {}
