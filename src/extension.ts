@@ -29,10 +29,12 @@ export type {
   Json,
 } from './jobs/job.js';
 export { JobsModule } from './jobs/jobs.module.js';
+export { CancelJobUseCase } from './jobs/use-cases/cancel-job.use-case.js';
 export { GetJobLogsUseCase, type GetJobLogsInput } from './jobs/use-cases/get-job-logs.use-case.js';
 export { GetJobStatusUseCase } from './jobs/use-cases/get-job-status.use-case.js';
 export { ListJobsUseCase, type ListJobsInput } from './jobs/use-cases/list-jobs.use-case.js';
-export { RetryJobUseCase } from './jobs/use-cases/retry-job.use-case.js';
+export { RetryJobUseCase, type RetryJobInput } from './jobs/use-cases/retry-job.use-case.js';
+export { RunJobNowUseCase } from './jobs/use-cases/run-job-now.use-case.js';
 export {
   SubmitJobUseCase,
   type SubmitJobInput,

@@ -56,6 +56,7 @@ export class JobRecord {
   private attemptsMade = 0;
   private delivery = 1;
   private runAt: number;
+  private json: string;
 
   constructor(
     readonly id: string,
@@ -64,6 +65,7 @@ export class JobRecord {
     private readonly createdAt: number,
   ) {
     this.runAt = draft.runAt?.getTime() ?? createdAt + (draft.delay ?? 0);
+    this.json = draft.json;
     this.live = newLiveRow(1, this.runAt);
   }
 
@@ -184,9 +186,33 @@ export class JobRecord {
   }
 
   /** @throws IllegalTransition */
-  retry(now: number): void {
+  cancel(now: number): void {
+    this.assertMove('cancel', now);
+    const { live, settled } = this;
+    if (!live) return;
+    this.events.push({
+      kind: 'cancelled',
+      detail: { from: this.status(now), worker: live.claim?.workerId ?? null },
+    });
+    this.finish(live, { outcome: 'cancelled', finishedAt: now, error: settled.error });
+    this.settled.enqueuedAt ??= settled.enqueuedAt;
+    this.settled.startedAt ??= settled.startedAt;
+    this.live = undefined;
+  }
+
+  /** @throws IllegalTransition */
+  runNow(now: number): void {
+    this.assertMove('run_now', now);
+    if (this.live) this.live.runAt = this.runAt = now;
+    this.events.push({ kind: 'run now', detail: null });
+  }
+
+  /** @throws IllegalTransition */
+  retry(now: number, json?: string): void {
     this.assertMove('retry', now);
-    this.events.push({ kind: 'retried', detail: { run: ++this.run, from: this.settled.outcome } });
+    const edited = json !== undefined;
+    this.events.push({ kind: 'retried', detail: { run: ++this.run, from: this.settled.outcome, edited } });
+    this.json = json ?? this.json;
     this.settled = UNSETTLED;
     this.attemptsMade = 0;
     this.runAt = now;
@@ -217,7 +243,7 @@ export class JobRecord {
   toDue({ delivery }: LiveRow): DueDelivery {
     const { id: jobId, shard, queue, priority } = this;
     const due = { jobId, delivery, queue, shard, type: this.draft.type, priority };
-    return this.draft.json.length > LARGEST_SHOWN ? due : { ...due, data: this.data() };
+    return this.json.length > LARGEST_SHOWN ? due : { ...due, data: this.data() };
   }
 
   private toClaim({ delivery, crashes }: LiveRow, token: string): Claim {
@@ -255,7 +281,7 @@ export class JobRecord {
   }
 
   private data(): Json {
-    return JSON.parse(this.draft.json) as Json;
+    return JSON.parse(this.json) as Json;
   }
 }
 

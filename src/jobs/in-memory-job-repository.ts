@@ -138,10 +138,24 @@ export class InMemoryJobRepository extends JobRepository {
       .map((record) => record.toJob(this.now));
   }
 
-  async retry(tenant: string, id: string): Promise<Job | undefined> {
+  async retry(tenant: string, id: string, json?: string): Promise<Job | undefined> {
     await this.answer();
     const record = this.recordOf(tenant, id);
-    record?.retry(this.now);
+    record?.retry(this.now, json);
+    return record?.toJob(this.now);
+  }
+
+  async cancel(tenant: string, id: string): Promise<Job | undefined> {
+    await this.answer();
+    const record = this.recordOf(tenant, id);
+    record?.cancel(this.now);
+    return record?.toJob(this.now);
+  }
+
+  async runNow(tenant: string, id: string): Promise<Job | undefined> {
+    await this.answer();
+    const record = this.recordOf(tenant, id);
+    record?.runNow(this.now);
     return record?.toJob(this.now);
   }
 

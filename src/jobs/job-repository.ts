@@ -136,10 +136,25 @@ export abstract class JobRepository {
 
   /**
    * A new run of a job that failed or was cancelled, with a fresh budget; the old attempts stay.
+   * @param json new data in place of the old, as JSON text
    * @returns undefined where there is no such job
    * @throws IllegalTransition
    */
-  abstract retry(tenant: string, id: string): Promise<Job | undefined>;
+  abstract retry(tenant: string, id: string, json?: string): Promise<Job | undefined>;
+
+  /**
+   * Ends a job that is not over. Where an attempt runs, its token is refused from now on.
+   * @returns undefined where there is no such job
+   * @throws IllegalTransition
+   */
+  abstract cancel(tenant: string, id: string): Promise<Job | undefined>;
+
+  /**
+   * Makes a delayed job due.
+   * @returns undefined where there is no such job
+   * @throws IllegalTransition
+   */
+  abstract runNow(tenant: string, id: string): Promise<Job | undefined>;
 
   // ── for workers ──
   /** Idempotent by token. */

@@ -11,6 +11,8 @@ const LEGAL: Record<Move, JobStatus[]> = {
   reap: ['active'],
   quarantine: ['active'],
   retry: ['failed', 'cancelled'],
+  cancel: ['waiting', 'delayed', 'active'],
+  run_now: ['delayed'],
 };
 const moves = Object.keys(LEGAL) as Move[];
 

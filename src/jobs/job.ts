@@ -20,6 +20,8 @@ const MOVES = {
   reap: { from: ['active'], to: ['waiting'] },
   quarantine: { from: ['active'], to: ['failed'] },
   retry: { from: ['failed', 'cancelled'], to: ['waiting'] },
+  cancel: { from: ['waiting', 'delayed', 'active'], to: ['cancelled'] },
+  run_now: { from: ['delayed'], to: ['waiting'] },
 } as const satisfies Record<string, { from: readonly JobStatus[]; to: readonly JobStatus[] }>;
 
 export type Move = keyof typeof MOVES;

@@ -3,13 +3,23 @@ import { Drift } from './delivery/drift.js';
 import { OutboxRelay } from './delivery/outbox-relay.js';
 import { Reconciler } from './delivery/reconciler.js';
 import { LaneLeases } from './delivery/lane-leases.js';
+import { CancelJobUseCase } from './use-cases/cancel-job.use-case.js';
 import { GetJobLogsUseCase } from './use-cases/get-job-logs.use-case.js';
 import { GetJobStatusUseCase } from './use-cases/get-job-status.use-case.js';
 import { ListJobsUseCase } from './use-cases/list-jobs.use-case.js';
 import { RetryJobUseCase } from './use-cases/retry-job.use-case.js';
+import { RunJobNowUseCase } from './use-cases/run-job-now.use-case.js';
 import { SubmitJobUseCase } from './use-cases/submit-job.use-case.js';
 
-const useCases = [SubmitJobUseCase, GetJobStatusUseCase, GetJobLogsUseCase, ListJobsUseCase, RetryJobUseCase];
+const useCases = [
+  SubmitJobUseCase,
+  GetJobStatusUseCase,
+  GetJobLogsUseCase,
+  ListJobsUseCase,
+  RetryJobUseCase,
+  CancelJobUseCase,
+  RunJobNowUseCase,
+];
 
 /**
  * What other modules ask of jobs, and the way of committed work to the queue. The ports (JobRepository, JobQueue), the

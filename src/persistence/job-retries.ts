@@ -10,7 +10,7 @@ letter AS (
 job AS (
   UPDATE jobs j SET
     status = NULL, result = NULL, error = NULL, progress = NULL, enqueued_at = NULL, started_at = NULL,
-    finished_at = NULL, run = j.run + 1, attempts_made = 0, run_at = now()
+    finished_at = NULL, run = j.run + 1, attempts_made = 0, run_at = now(), data = coalesce($4::json, j.data)
   FROM letter
   WHERE j.id = letter.job_id AND j.id = $2
   RETURNING j.id, j.tenant, j.type, j.queue, j.priority, j.run, j.run_at, j.delivery
@@ -21,7 +21,8 @@ live AS (
 ),
 event AS (
   INSERT INTO job_events (job_id, tenant, kind, detail)
-  SELECT id, tenant, 'retried', json_build_object('run', run, 'from', letter.status) FROM job, letter
+  SELECT id, tenant, 'retried', json_build_object('run', run, 'from', letter.status, 'edited', $4::json IS NOT NULL)
+  FROM job, letter
 )
 SELECT id FROM job`;
 
@@ -33,8 +34,8 @@ export class JobRetries {
   ) {}
 
   /** @returns whether there was a dead letter to revive */
-  async retry(tenant: string, id: string): Promise<boolean> {
-    const rows = await rowsOf(this.database, RETRY, [tenant, id, this.shards]);
+  async retry(tenant: string, id: string, json?: string): Promise<boolean> {
+    const rows = await rowsOf(this.database, RETRY, [tenant, id, this.shards, json ?? null]);
     return rows.length === 1;
   }
 }

@@ -19,11 +19,12 @@ import {
   type Reaped,
   type Settlement,
 } from '../jobs/job-repository.js';
-import { assertMove, type Job, type JobDraft, type JobLogLine, type Json } from '../jobs/job.js';
+import { assertMove, type Job, type JobDraft, type JobLogLine, type Json, type Move } from '../jobs/job.js';
 import { ClaimKeeping } from './claim-keeping.js';
 import { answering } from './database-error.js';
 import { DispatchLedger } from './dispatch-ledger.js';
 import { JobClaims } from './job-claims.js';
+import { JobControl } from './job-control.js';
 import { JobInserts } from './job-inserts.js';
 import { JobReads } from './job-reads.js';
 import { JobRetries } from './job-retries.js';
@@ -40,6 +41,7 @@ export class TypeOrmJobRepository extends JobRepository {
   readonly #keyedInserts: KeyedInserts;
   readonly #reads: JobReads;
   readonly #retries: JobRetries;
+  readonly #control: JobControl;
   readonly #claims: JobClaims;
   readonly #settlements: JobSettlements;
   readonly #effects: SettlementEffects;
@@ -55,6 +57,7 @@ export class TypeOrmJobRepository extends JobRepository {
     this.#keyedInserts = new KeyedInserts(database, shards, config.submit.idempotencyTtl, ensure);
     this.#reads = new JobReads(database, shards);
     this.#retries = new JobRetries(database, shards);
+    this.#control = new JobControl(database);
     this.#claims = new JobClaims(database);
     this.#settlements = new JobSettlements(database);
     this.#effects = new SettlementEffects(database, config.database.poolSize);
@@ -83,13 +86,18 @@ export class TypeOrmJobRepository extends JobRepository {
     return answering(() => this.#reads.list(tenant, filter, page));
   }
 
-  retry(tenant: string, id: string): Promise<Job | undefined> {
-    return answering(async () => {
-      const retried = await this.#retries.retry(tenant, id);
-      const job = await this.#reads.find(tenant, id);
-      if (job && !retried) assertMove(id, job.status, 'retry');
-      return job;
+  retry(tenant: string, id: string, json?: string): Promise<Job | undefined> {
+    return this.moved(tenant, id, 'retry', () => this.#retries.retry(tenant, id, json));
+  }
+
+  cancel(tenant: string, id: string): Promise<Job | undefined> {
+    return this.moved(tenant, id, 'cancel', async () => {
+      return (await this.#control.cancel(tenant, [id])).length === 1;
     });
+  }
+
+  runNow(tenant: string, id: string): Promise<Job | undefined> {
+    return this.moved(tenant, id, 'run_now', () => this.#control.runNow(tenant, id));
   }
 
   claim(request: ClaimRequest): Promise<ClaimAnswer> {
@@ -178,5 +186,20 @@ export class TypeOrmJobRepository extends JobRepository {
 
   resume(queue: string): Promise<void> {
     return answering(() => this.#ledger.resume(queue));
+  }
+
+  /** @throws IllegalTransition where the job did not make the move */
+  private moved(
+    tenant: string,
+    id: string,
+    move: Move,
+    make: () => Promise<boolean>,
+  ): Promise<Job | undefined> {
+    return answering(async () => {
+      const made = await make();
+      const job = await this.#reads.find(tenant, id);
+      if (job && !made) assertMove(id, job.status, move);
+      return job;
+    });
   }
 }

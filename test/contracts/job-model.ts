@@ -29,7 +29,7 @@ interface ModelClaim {
 
 /** What is known of one job by what was done to it, and by nothing else. */
 interface ModelJob {
-  ended?: 'completed' | 'failed';
+  ended?: 'completed' | 'failed' | 'cancelled';
   delivery: number;
   runAt: number;
   pushed: boolean;
@@ -221,11 +221,33 @@ const retry = picked.map(
   (pick) =>
     new Step('retry', pick, async (job, id, model, { jobs, tenant }) => {
       const retried = jobs.retry(tenant, id);
-      if (job.ended !== 'failed') return expect(retried).rejects.toBeInstanceOf(IllegalTransition);
+      if (job.ended !== 'failed' && job.ended !== 'cancelled')
+        return expect(retried).rejects.toBeInstanceOf(IllegalTransition);
       expect(await retried).toMatchObject({ status: 'waiting', run: job.run + 1 });
       const delivery = job.delivery + 1;
       Object.assign(job, { ended: undefined, run: job.run + 1, attempts: 0, delivery, pushed: false });
       Object.assign(job, { runAt: model.now, solo: 0 });
+    }),
+);
+
+const cancel = picked.map(
+  (pick) =>
+    new Step('cancel', pick, async (job, id, _model, { jobs, tenant }) => {
+      const cancelled = jobs.cancel(tenant, id);
+      if (job.ended) return expect(cancelled).rejects.toBeInstanceOf(IllegalTransition);
+      expect(await cancelled).toMatchObject({ status: 'cancelled', delivery: job.delivery });
+      Object.assign(job, { ended: 'cancelled', claim: undefined });
+    }),
+);
+
+const runNow = picked.map(
+  (pick) =>
+    new Step('run now', pick, async (job, id, model, { jobs, tenant }) => {
+      const moved = jobs.runNow(tenant, id);
+      if (statusOf(job, model.now) !== 'delayed')
+        return expect(moved).rejects.toBeInstanceOf(IllegalTransition);
+      expect(await moved).toMatchObject({ status: 'waiting', delivery: job.delivery });
+      job.runAt = model.now;
     }),
 );
 
@@ -316,6 +338,8 @@ export async function checkAgainstModel(open: () => Real, runs: number, seed?: n
     markAlone,
     redeliver,
     retry,
+    cancel,
+    runNow,
   ];
   const commands = fc.commands([submit, ...steps, pass, reap, pause], { maxCommands: 40, size: 'max' });
   await fc.assert(

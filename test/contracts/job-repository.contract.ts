@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { RecordUnavailable } from '../../src/jobs/job.errors.js';
+import { describeControl } from './job-repository.control.contract.js';
 import { describeDelivery } from './job-repository.delivery.contract.js';
 import { describeIdempotency, onceWith } from './job-repository.idempotency.contract.js';
 import { describeListing } from './job-repository.listing.contract.js';
@@ -24,6 +25,7 @@ export function describeJobRepository(name: string, setup: () => Promise<RecordU
     describeIdempotency(suite);
     describeListing(suite);
     describeWorking(suite);
+    describeControl(suite);
     describeDelivery(suite);
     describeLiveness(suite);
 
@@ -42,6 +44,8 @@ export function describeJobRepository(name: string, setup: () => Promise<RecordU
           () => jobs.logs(tenant, id, { afterSeq: 0, limit: 1 }),
           () => jobs.list(tenant, {}, { limit: 1 }),
           () => jobs.retry(tenant, id),
+          () => jobs.cancel(tenant, id),
+          () => jobs.runNow(tenant, id),
           () => jobs.claim({ ...claim, workerId, token: randomUUID() }),
           () => at.complete(claim),
           () => jobs.settleWith(claim, () => Promise.resolve(null)),

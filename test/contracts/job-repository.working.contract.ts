@@ -541,7 +541,7 @@ export function describeWorking({ scene, record }: Suite): void {
       expect(await at.dueIds()).toEqual([first.jobId]);
       expect(await at.jobs.list(at.tenant, { statuses: ['failed'] }, { limit: 10 })).toEqual([]);
       expect(await record().events(first.jobId)).toEqual([
-        { kind: 'retried', detail: { run: 2, from: 'failed' } },
+        { kind: 'retried', detail: { run: 2, from: 'failed', edited: false } },
       ]);
 
       const third = await at.claim(retried!);

@@ -1,14 +1,16 @@
 import { Body, Controller, Get, HttpCode, Post, Query, Res } from '@nestjs/common';
-import { ApiOperation, ApiParam, ApiResponse, ApiTags } from '@nestjs/swagger';
+import { ApiBody, ApiOperation, ApiParam, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { Response } from 'express';
 import { ApiProblems } from '../../http/api-problems.js';
 import { JsonEnvelopePipe } from '../../http/json-envelope.pipe.js';
 import { QueryPipe } from '../../http/query.pipe.js';
 import { Tenant } from '../../http/tenant.js';
+import { CancelJobUseCase } from '../use-cases/cancel-job.use-case.js';
 import { GetJobLogsUseCase } from '../use-cases/get-job-logs.use-case.js';
 import { GetJobStatusUseCase } from '../use-cases/get-job-status.use-case.js';
 import { ListJobsUseCase } from '../use-cases/list-jobs.use-case.js';
 import { RetryJobUseCase } from '../use-cases/retry-job.use-case.js';
+import { RunJobNowUseCase } from '../use-cases/run-job-now.use-case.js';
 import { SubmitJobUseCase } from '../use-cases/submit-job.use-case.js';
 import { ApiIdempotent, IdempotencyKey, REPLAYED_HEADER, replayedHeader } from './idempotency-key.js';
 import { JobId } from './job-id.js';
@@ -24,14 +26,16 @@ import {
   jobView,
 } from './job-view.dto.js';
 import { cursorAfter, filterOf, ListJobsDto, pageOf } from './list-jobs.dto.js';
+import { RetryJobDto } from './retry-job.dto.js';
 import { SubmitJobDto, SubmitJobsDto, submissionOf } from './submit-job.dto.js';
 
 const asJob = new JsonEnvelopePipe(SubmitJobDto);
 const asJobs = new JsonEnvelopePipe(SubmitJobsDto);
+const asRetry = new JsonEnvelopePipe(RetryJobDto, { optional: true });
 const asListQuery = new QueryPipe(ListJobsDto, ['type', 'status']);
 const asLogsQuery = new QueryPipe(JobLogsDto);
 
-/** Jobs over HTTP: submit, find, read, retry. */
+/** Jobs over HTTP: submit, find, read, and decide on. */
 @ApiTags('Jobs')
 @Controller('jobs')
 export class JobsController {
@@ -41,6 +45,8 @@ export class JobsController {
     private readonly getJobStatus: GetJobStatusUseCase,
     private readonly getJobLogs: GetJobLogsUseCase,
     private readonly retryJob: RetryJobUseCase,
+    private readonly cancelJob: CancelJobUseCase,
+    private readonly runJobNow: RunJobNowUseCase,
   ) {}
 
   @Post()
@@ -134,12 +140,47 @@ export class JobsController {
   @HttpCode(202)
   @ApiOperation({
     summary: 'Run a failed or cancelled job again',
-    description: 'With a fresh budget of attempts.',
+    description:
+      'With a fresh budget of attempts; the old attempts stay on record. It may be given other `data`: ' +
+      'then the job has this data from now on.',
+  })
+  @ApiParam({ name: 'id', format: 'uuid' })
+  @ApiBody({ type: RetryJobDto, required: false, examples: { 'as it was': { value: {} } } })
+  @ApiResponse({ status: 202, type: JobView })
+  @ApiProblems(400, 404, 409, 413, 415, 503)
+  async retry(
+    @Tenant() tenant: string,
+    @JobId() id: string,
+    @Body(asRetry) { data }: RetryJobDto,
+  ): Promise<JobView> {
+    return jobView(await this.retryJob.execute({ tenant, id, data }));
+  }
+
+  @Post(':id/cancel')
+  @HttpCode(200)
+  @ApiOperation({
+    summary: 'End a job that is not over',
+    description:
+      'It is `cancelled` at once. If it runs, its worker is told within a second (the attempt’s signal is aborted), and ' +
+      'nothing that it still does reaches the record.',
+  })
+  @ApiParam({ name: 'id', format: 'uuid' })
+  @ApiResponse({ status: 200, type: JobView })
+  @ApiProblems(400, 404, 409, 503)
+  async cancel(@Tenant() tenant: string, @JobId() id: string): Promise<JobView> {
+    return jobView(await this.cancelJob.execute({ tenant, id }));
+  }
+
+  @Post(':id/run-now')
+  @HttpCode(202)
+  @ApiOperation({
+    summary: 'Start a delayed job now',
+    description: 'One that was submitted for later, or one that waits for its next attempt.',
   })
   @ApiParam({ name: 'id', format: 'uuid' })
   @ApiResponse({ status: 202, type: JobView })
   @ApiProblems(400, 404, 409, 503)
-  async retry(@Tenant() tenant: string, @JobId() id: string): Promise<JobView> {
-    return jobView(await this.retryJob.execute({ tenant, id }));
+  async runNow(@Tenant() tenant: string, @JobId() id: string): Promise<JobView> {
+    return jobView(await this.runJobNow.execute({ tenant, id }));
   }
 }

@@ -15,13 +15,14 @@ import { RunningJobs } from './running-jobs.js';
 /**
  * completed, failed: on record; `retryIn` (ms) tells that a back-off follows.
  * gone: another worker has the job, or it is over. held: not now. released: handed back, unburned.
+ * cancelled: the job was ended by somebody while the attempt ran.
  * refused: the token was not current any more, and nothing was written.
  * unanswered: the process closes while the record is away; nobody knows whether the job was claimed.
  */
 export type RunJobOutcome =
   | { kind: 'completed'; type: string; result: Json }
   | { kind: 'failed'; type: string; error: JobError; retryIn?: number }
-  | { kind: 'gone' | 'held' | 'released' | 'refused' | 'unanswered' };
+  | { kind: 'gone' | 'held' | 'released' | 'cancelled' | 'refused' | 'unanswered' };
 
 /** How an attempt comes to its end on record: settled, handed back, or refused. */
 @Injectable()
@@ -85,6 +86,11 @@ export class AttemptEnd {
   refused(claim: Claim): RunJobOutcome {
     this.#logger.warn('refused', { ...factsOf(claim), reason: 'the token is not current any more' });
     return { kind: 'refused' };
+  }
+
+  cancelled(claim: Claim): RunJobOutcome {
+    this.#logger.log('cancelled', factsOf(claim));
+    return { kind: 'cancelled' };
   }
 
   private async settleAgain(request: ClaimRequest, settlement: Settlement): Promise<boolean> {

@@ -44,6 +44,16 @@ it('stops an attempt whose job was taken over', async () => {
   expect(job.wasStoppedBy('lease lost')).toBe(true);
 });
 
+it('tells an attempt that its job was cancelled', async () => {
+  const { check, job, jobs } = await setup();
+  await jobs.cancel('default', job.claim.jobId);
+
+  await check.run();
+
+  expect(job.wasStoppedBy('cancelled')).toBe(true);
+  await expect(job.abandoned).resolves.toBe('abandoned');
+});
+
 it('makes a claim again that a crash of the database took back', async () => {
   const { check, job, jobs } = await setup();
   jobs.loseClaims();

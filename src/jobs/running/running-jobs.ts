@@ -5,7 +5,7 @@ import type { Claim, HeldClaim } from '../job-repository.js';
 
 const LONGEST_PAUSE = 2_000;
 
-export type AbortCause = 'timeout' | 'shutdown' | 'lease lost';
+export type AbortCause = 'timeout' | 'shutdown' | 'lease lost' | 'cancelled';
 
 /** Why an attempt was told to stop, as its signal's reason. */
 export class AttemptAborted extends Error {
@@ -20,7 +20,7 @@ export class RunningJob {
   readonly #controller = new AbortController();
   #abandon: () => void = () => undefined;
 
-  /** Resolves when the process will not wait for the handler any longer. */
+  /** Resolves when nobody will wait for the handler any longer. */
   readonly abandoned = new Promise<'abandoned'>((resolve) => (this.#abandon = () => resolve('abandoned')));
 
   constructor(readonly claim: Claim) {}
@@ -35,6 +35,12 @@ export class RunningJob {
 
   abandon(): void {
     this.#abandon();
+  }
+
+  /** The job is over by somebody's decision: nobody waits for a handler that goes on. */
+  cancel(): void {
+    this.abort('cancelled');
+    this.abandon();
   }
 
   wasStoppedBy(cause: AbortCause): boolean {

@@ -12,7 +12,8 @@ import { PermanentFailure } from '../job.errors.js';
 import type { Job, JobDraft } from '../job.js';
 import { MAX_ERROR_MESSAGE_LENGTH, MAX_LOG_LINE_LENGTH, MAX_RESULT_LENGTH } from '../limits.js';
 import { AttemptEnd } from '../running/attempt-end.js';
-import { RunningJobs } from '../running/running-jobs.js';
+import { ClaimCheck } from '../running/claim-check.js';
+import { AttemptAborted, RunningJobs } from '../running/running-jobs.js';
 import { FIRST_PATIENCE, Solitude } from '../running/solitude.js';
 import { WorkerIdentity } from '../worker-identity.js';
 import { RunJobUseCase } from './run-job.use-case.js';
@@ -39,7 +40,18 @@ async function setup(work: Work = () => null, draft: Partial<JobDraft> = {}) {
   const handlers = new JobHandlers([['task', new Task(work)]]);
   const end = new AttemptEnd(jobs, running);
   const drift = new Drift(jobs);
-  const runJob = new RunJobUseCase(jobs, types, handlers, running, new Solitude(), end, worker, drift);
+  const claims = new ClaimCheck(jobs, running, worker);
+  const runJob = new RunJobUseCase(
+    jobs,
+    types,
+    handlers,
+    running,
+    new Solitude(),
+    end,
+    claims,
+    worker,
+    drift,
+  );
   const submit = async (more: Partial<JobDraft> = {}): Promise<Job> => {
     const [job] = await jobs.insert([aDraft({ type: 'task', ...draft, ...more })]);
     return job!;
@@ -49,7 +61,7 @@ async function setup(work: Work = () => null, draft: Partial<JobDraft> = {}) {
   const attempts = async () => (await jobs.history(tenant, job.id))!.attempts;
   /** Runs the job's current delivery. */
   const run = async () => runJob.execute({ jobId: job.id, delivery: (await found()).delivery });
-  return { jobs, running, worker, drift, runJob, submit, job, found, attempts, run };
+  return { jobs, running, worker, drift, runJob, claims, submit, job, found, attempts, run };
 }
 
 /** A handler that can be watched from outside: it has started, and it goes on when it is told to. */
@@ -486,6 +498,52 @@ describe('a shutdown', () => {
 
     expect(await outcome).toEqual({ kind: 'released' });
     expect(await found()).toMatchObject({ status: 'waiting', attemptsMade: 0 });
+  });
+});
+
+describe('a job that is cancelled while it runs', () => {
+  it('is told so by its signal, and leaves no attempt', async () => {
+    const reasons: unknown[] = [];
+    const work: Work = async (input, context) => {
+      context.signal.addEventListener('abort', () => reasons.push(context.signal.reason));
+      return untilAborted(input, context);
+    };
+    const { run, running, jobs, job, claims, found, attempts } = await setup(work, { options: aLongTime });
+    const outcome = run();
+    await until(() => running.size === 1);
+
+    await jobs.cancel(tenant, job.id);
+    await claims.run();
+
+    expect(await outcome).toEqual({ kind: 'cancelled' });
+    expect(reasons).toEqual([new AttemptAborted('cancelled')]);
+    expect(await found()).toMatchObject({ status: 'cancelled', attemptsMade: 0 });
+    expect(await attempts()).toEqual([]);
+  });
+
+  it('is not waited for where its handler goes on', async () => {
+    const { run, running, jobs, job, claims } = await setup(never, { options: aLongTime });
+    const outcome = run();
+    await until(() => running.size === 1);
+
+    await jobs.cancel(tenant, job.id);
+    await claims.run();
+
+    expect(await outcome).toEqual({ kind: 'cancelled' });
+    expect(running.size).toBe(0);
+  });
+
+  it('has what it brings too late refused', async () => {
+    const { entered, open, pass } = gate();
+    const { run, jobs, job, found } = await setup(pass, { options: aLongTime });
+    const outcome = run();
+    await entered;
+
+    await jobs.cancel(tenant, job.id);
+    open();
+
+    expect(await outcome).toEqual({ kind: 'refused' });
+    expect(await found()).toMatchObject({ status: 'cancelled', result: null });
   });
 });
 

@@ -14,6 +14,7 @@ import {
   outcomeOfTimeout,
   type AttemptOutcome,
 } from '../running/attempt-outcome.js';
+import { ClaimCheck } from '../running/claim-check.js';
 import { RunningJobs, type RunningJob } from '../running/running-jobs.js';
 import { Solitude } from '../running/solitude.js';
 import { WorkerIdentity } from '../worker-identity.js';
@@ -34,7 +35,7 @@ const ALONE_AGAIN_AFTER = 15_000;
 const SUSPECT_AFTER = 2;
 
 /** A failure that one of these brought about is not the job's own: it burns no attempt. */
-const INTERRUPTIONS = ['shutdown', 'lease lost'] as const;
+const INTERRUPTIONS = ['shutdown', 'lease lost', 'cancelled'] as const;
 
 /** One delivery, start to end. The claim may be refused: then another worker has the job, and this one has nothing to do. */
 @Injectable()
@@ -46,6 +47,7 @@ export class RunJobUseCase {
     private readonly running: RunningJobs,
     private readonly solitude: Solitude,
     private readonly end: AttemptEnd,
+    private readonly claims: ClaimCheck,
     private readonly worker: WorkerIdentity,
     private readonly drift: Drift,
   ) {}
@@ -81,7 +83,7 @@ export class RunJobUseCase {
       : await this.solitude.enter(running.signal);
     if (!leave) return this.handBack(running);
 
-    const journal = new AttemptJournal(claim, this.jobs, () => running.abort('lease lost'), watch);
+    const journal = new AttemptJournal(claim, this.jobs, () => void this.claims.lost(running), watch);
     try {
       if (suspect && !this.solitude.isHaunted) {
         const marked = await this.running.untilAnswered(() => this.jobs.markAlone(claim));
@@ -92,7 +94,7 @@ export class RunJobUseCase {
       const started = performance.now();
       const outcome = await this.attempt(running, handler, journal);
       await journal.close();
-      if (outcome === 'abandoned') return await this.end.release(claim, 'shutdown');
+      if (outcome === 'abandoned') return await this.handBack(running);
       if (outcome.kind === 'failed' && interruptionOf(running)) return await this.handBack(running);
       return await this.end.settle(claim, request, outcome, performance.now() - started);
     } finally {
@@ -104,6 +106,7 @@ export class RunJobUseCase {
   /** Of an attempt that did not begin, or broke off for a reason that is not its own. */
   private handBack(running: RunningJob): Promise<RunJobOutcome> {
     const interruption = interruptionOf(running);
+    if (interruption === 'cancelled') return Promise.resolve(this.end.cancelled(running.claim));
     return interruption
       ? this.end.release(running.claim, interruption)
       : this.end.release(running.claim, 'no moment to run alone', ALONE_AGAIN_AFTER);

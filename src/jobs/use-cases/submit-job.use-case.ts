@@ -1,11 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import { JobTypeRegistry } from '../../job-types/job-type-registry.js';
+import { acceptedData } from '../accepted-data.js';
 import { OutboxRelay } from '../delivery/outbox-relay.js';
 import { once, type Once, type SubmittedJob } from '../idempotency.js';
 import { JobTypeNotFound, ValidationFailed } from '../job.errors.js';
 import { JobRepository } from '../job-repository.js';
 import type { Backoff, JobDraft } from '../job.js';
-import { MAX_DATA_LENGTH } from '../limits.js';
 
 export interface Submission {
   type: string;
@@ -86,13 +86,11 @@ export class SubmitJobUseCase {
       throw new ValidationFailed([{ path: 'type', message: new JobTypeNotFound(type).message }]);
 
     const { priority, attempts, backoff, timeout } = { ...definition.defaults, ...defined(options) };
-    const checked = definition.check(data);
     return {
       tenant,
       type,
       queue: definition.queue,
-      data: checked,
-      json: bounded(JSON.stringify(checked)),
+      ...acceptedData(definition, data),
       options: { priority, attempts, backoff, timeout },
       delay: options.delay,
       runAt: options.runAt,
@@ -109,16 +107,6 @@ function onceFor(
   if (key === undefined) return undefined;
   const request = submissions.map(({ type, data, options = {} }) => ({ type, data, options }));
   return once(key, operation, request);
-}
-
-function bounded(json: string): string {
-  if (json.length <= MAX_DATA_LENGTH) return json;
-  throw new ValidationFailed([
-    {
-      path: 'data',
-      message: `${json.length} characters of JSON are more than the ${MAX_DATA_LENGTH} allowed`,
-    },
-  ]);
 }
 
 /** An option that is undefined does not override a default. */
