@@ -38,11 +38,23 @@ export function Parsed(parse: (text: string) => unknown, message: string): Prope
   return satisfies('parsed', (value) => typeof value === 'string' && parse(value) !== undefined, message);
 }
 
-export function NotBeside(other: string): PropertyDecorator {
+export function NumberIn(min: number, max: number): PropertyDecorator {
+  const message = `must be a number from ${min} to ${max}`;
+  return satisfies('numberIn', (value) => typeof value === 'number' && isWithin(value, min, max), message);
+}
+
+/** A list of 1 to `max` texts, none twice. */
+export function Texts(pattern: RegExp, max: number, message: string): PropertyDecorator {
+  const isText = (value: unknown): boolean => typeof value === 'string' && pattern.test(value);
   return satisfies(
-    'notBeside',
-    (_value, context) => !context || !hasField(context.object, other),
-    `cannot be given together with ${other}`,
+    'texts',
+    (value) =>
+      Array.isArray(value) &&
+      value.length >= 1 &&
+      value.length <= max &&
+      value.every(isText) &&
+      new Set(value).size === value.length,
+    `must be a list of 1 to ${max} different texts, each ${message}`,
   );
 }
 

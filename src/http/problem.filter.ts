@@ -14,9 +14,11 @@ import { codeOfStatus, HttpProblem, sendProblem, type Answer } from './problem.j
 /** The HTTP status of each domain error. No other place knows one. */
 const STATUS_OF_DOMAIN_ERROR: Record<string, HttpStatus> = {
   VALIDATION_FAILED: HttpStatus.BAD_REQUEST,
+  CONTRADICTORY_OPTIONS: HttpStatus.UNPROCESSABLE_ENTITY,
   JOB_NOT_FOUND: HttpStatus.NOT_FOUND,
   JOB_TYPE_NOT_FOUND: HttpStatus.NOT_FOUND,
   ILLEGAL_TRANSITION: HttpStatus.CONFLICT,
+  DUPLICATE_JOB: HttpStatus.CONFLICT,
   IDEMPOTENCY_IN_FLIGHT: HttpStatus.CONFLICT,
   IDEMPOTENCY_KEY_REUSED: HttpStatus.UNPROCESSABLE_ENTITY,
   RECORD_UNAVAILABLE: HttpStatus.SERVICE_UNAVAILABLE,

@@ -22,3 +22,11 @@ it('grows no longer than a day where nobody capped it', () => {
 it('does not wait at all when it is told 0', () => {
   expect(backoffDelay(exponential(0), 100)).toBe(0);
 });
+
+it('takes off what chance says, at most the share that is named', () => {
+  const jittery = exponential('2s', '1h', 0.5);
+
+  expect([0, 0.5, 1].map((chance) => backoffDelay(jittery, 1, chance))).toEqual([2_000, 1_500, 1_000]);
+  expect(backoffDelay(fixed('2s', 1), 1, 1)).toBe(0);
+  expect(backoffDelay(fixed('2s'), 1, 1)).toBe(2_000);
+});

@@ -132,3 +132,46 @@ describe('data', () => {
     expect(define().display(sent)).toEqual({ url: 'https://example.com', headers: { token: '***' } });
   });
 });
+
+describe('what a submit asks for', () => {
+  const limited = () =>
+    define({ attempts: 2, timeout: '10s', limits: { attempts: 5, timeout: '1m', priority: 50 } });
+
+  it('stands in the place of the defaults', () => {
+    expect(limited().options({ attempts: 5, timeout: 60_000, priority: 50 })).toEqual({
+      attempts: 5,
+      timeout: 60_000,
+      priority: 50,
+      backoff: { kind: 'exponential', delay: 1_000, cap: 3_600_000 },
+    });
+    expect(limited().options({ attempts: undefined })).toEqual(limited().defaults);
+  });
+
+  it('is refused past the limits of the type, each option by its name', () => {
+    expect(violations(() => limited().options({ attempts: 6, timeout: 60_001, priority: 49 }))).toEqual([
+      { path: 'options.attempts', message: 'must be at most 5 for fetch_page' },
+      { path: 'options.timeout', message: 'must be at most 60000 ms for fetch_page' },
+      { path: 'options.priority', message: 'must be at least 50 for fetch_page' },
+    ]);
+  });
+
+  it('is bounded by the platform where the type says nothing', () => {
+    expect(define().limits).toEqual({ attempts: 100, timeout: 86_400_000, priority: 0 });
+    expect(define({ timeout: '2d' }).limits.timeout).toBe(172_800_000);
+  });
+
+  it.each<[Partial<JobTypeOptions>, string]>([
+    [
+      { attempts: 3, limits: { attempts: 2 } },
+      'its own default breaks its limits: options.attempts must be at most 2',
+    ],
+    [
+      { limits: { priority: 101 } },
+      'its own default breaks its limits: options.priority must be at least 101',
+    ],
+    [{ limits: { attempts: 101 } }, 'limits: attempts must be 1 to 100'],
+    [{ limits: { timeout: '25d' } }, 'limits: the timeout must be 1 ms to 24 days'],
+  ])('stops the boot with limits that make no sense: %j', (options, message) => {
+    expect(() => define(options)).toThrow(message);
+  });
+});

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { ValidationFailed } from '../jobs/job.errors.js';
+import { ValidationFailed, type Violation } from '../jobs/job.errors.js';
 import type { Json, JobOptions } from '../jobs/job.js';
 import { assertStorable } from '../jobs/json-value.js';
 import { exponential } from './backoff.js';
@@ -13,6 +13,12 @@ export type JsonSchema = Record<string, unknown>;
 /** What a timer of Node.js can wait for, in ms: a little less than 25 days. */
 const LONGEST_TIMEOUT = 24 * 86_400_000;
 
+/** Of what a submit may ask for; the timeout in ms. `priority` is the most urgent one. */
+export type Limits = Pick<JobOptions, 'attempts' | 'timeout' | 'priority'>;
+
+const MOST_ATTEMPTS = 100;
+const ONE_DAY = 86_400_000;
+
 /** A job type as the whole platform sees it: the decorator's options with the defaults filled in. */
 export class JobTypeDefinition {
   readonly name: string;
@@ -20,6 +26,7 @@ export class JobTypeDefinition {
   readonly queue: string;
   readonly example: Json;
   readonly defaults: JobOptions;
+  readonly limits: Limits;
   readonly jsonSchema: JsonSchema;
 
   readonly #data: z.ZodType;
@@ -36,6 +43,9 @@ export class JobTypeDefinition {
       backoff: options.backoff ?? exponential('1s'),
       timeout: toMs(options.timeout ?? '5m'),
     };
+    const { attempts = MOST_ATTEMPTS, timeout, priority = 0 } = options.limits ?? {};
+    const longest = timeout === undefined ? Math.max(ONE_DAY, this.defaults.timeout) : toMs(timeout);
+    this.limits = { attempts, timeout: longest, priority };
     this.assertSound();
     this.jsonSchema = this.sound('the schema', () =>
       z.toJSONSchema(options.data, { target: 'openapi-3.0', io: 'input' }),
@@ -61,6 +71,23 @@ export class JobTypeDefinition {
     throw new ValidationFailed(parsed.error.issues.flatMap((issue) => violationsOf(issue)));
   }
 
+  /**
+   * The defaults, with what a submit asks for in their place.
+   * @throws ValidationFailed with paths that start with `options`, past the type's limits
+   */
+  options(asked: Partial<JobOptions>): JobOptions {
+    const { attempts, backoff, timeout, priority } = this.defaults;
+    const options = {
+      attempts: asked.attempts ?? attempts,
+      backoff: asked.backoff ?? backoff,
+      timeout: asked.timeout ?? timeout,
+      priority: asked.priority ?? priority,
+    };
+    const broken = this.breaches(options);
+    if (broken.length > 0) throw new ValidationFailed(broken);
+    return options;
+  }
+
   /** A short copy for people: sensitive fields masked, long ones cut. */
   display(data: Json): Json {
     return displayCopy(data, this.jsonSchema);
@@ -71,15 +98,29 @@ export class JobTypeDefinition {
     if (!/^[a-z][a-z0-9_]{0,62}$/.test(this.name)) throw new Error(`${at}: the name must be snake_case`);
     if (!/^[a-z][a-z0-9_]{0,62}$/.test(this.queue))
       throw new Error(`${at}: queue "${this.queue}" must be snake_case`);
-    if (
-      !Number.isInteger(this.defaults.attempts) ||
-      this.defaults.attempts < 1 ||
-      this.defaults.attempts > 100
-    ) {
-      throw new Error(`${at}: attempts must be 1 to 100`);
+    for (const [what, { attempts, timeout }] of [
+      ['', this.defaults],
+      ['limits: ', this.limits],
+    ] as const) {
+      if (!Number.isInteger(attempts) || attempts < 1 || attempts > MOST_ATTEMPTS)
+        throw new Error(`${at}: ${what}attempts must be 1 to ${MOST_ATTEMPTS}`);
+      if (timeout < 1 || timeout > LONGEST_TIMEOUT)
+        throw new Error(`${at}: ${what}the timeout must be 1 ms to 24 days`);
     }
-    if (this.defaults.timeout < 1 || this.defaults.timeout > LONGEST_TIMEOUT)
-      throw new Error(`${at}: the timeout must be 1 ms to 24 days`);
+    const [beyond] = this.breaches(this.defaults);
+    if (beyond) throw new Error(`${at}: its own default breaks its limits: ${beyond.path} ${beyond.message}`);
+  }
+
+  private breaches({ attempts, timeout, priority }: JobOptions): Violation[] {
+    const { limits, name } = this;
+    const found: Violation[] = [];
+    const refuse = (option: string, message: string): void => {
+      found.push({ path: `options.${option}`, message: `${message} for ${name}` });
+    };
+    if (attempts > limits.attempts) refuse('attempts', `must be at most ${limits.attempts}`);
+    if (timeout > limits.timeout) refuse('timeout', `must be at most ${limits.timeout} ms`);
+    if (priority < limits.priority) refuse('priority', `must be at least ${limits.priority}`);
+    return found;
   }
 
   /** Says which type and which part of its declaration cannot be used. */

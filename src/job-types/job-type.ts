@@ -46,6 +46,15 @@ export interface JobTypeOptions<Data extends z.ZodType = z.ZodType> {
   backoff?: Backoff;
   /** 5 minutes where none is given. */
   timeout?: Duration;
+  /** What a submit may ask for at most; the platform's own bounds where nothing is said. */
+  limits?: JobTypeLimits;
+}
+
+export interface JobTypeLimits {
+  attempts?: number;
+  timeout?: Duration;
+  /** The most urgent priority, 0 to 1000: a smaller number is refused. */
+  priority?: number;
 }
 
 /** A class that carries `@JobType` and runs it. */

@@ -12,6 +12,8 @@ export interface Once {
 /** A job as its submit is answered. `replayed`: an earlier submit under the same key made it, and this is its answer. */
 export interface SubmittedJob extends Job {
   replayed?: true;
+  /** A job that is not over had its dedupe key already, and is this one. */
+  duplicate?: true;
 }
 
 const KEY = /^[ -~]{1,255}$/;

@@ -57,6 +57,7 @@ export class JobRecord {
   private delivery = 1;
   private runAt: number;
   private json: string;
+  private expiresAt: number | null;
 
   constructor(
     readonly id: string,
@@ -66,6 +67,7 @@ export class JobRecord {
   ) {
     this.runAt = draft.runAt?.getTime() ?? createdAt + (draft.delay ?? 0);
     this.json = draft.json;
+    this.expiresAt = draft.expiresAt?.getTime() ?? null;
     this.live = newLiveRow(1, this.runAt);
   }
 
@@ -75,6 +77,10 @@ export class JobRecord {
 
   get priority(): number {
     return this.draft.options.priority;
+  }
+
+  get dedupeKey(): string | undefined {
+    return this.draft.dedupeKey;
   }
 
   isOf(tenant: string): boolean {
@@ -91,6 +97,10 @@ export class JobRecord {
     return this.live?.delivery === 1 && this.live.runAt >= since && this.createdAt >= since;
   }
 
+  isExpired(now: number): boolean {
+    return this.expiresAt !== null && this.expiresAt <= now;
+  }
+
   /** A live state is not stored: it follows from the live row and the clock. */
   status(now: number): JobStatus {
     if (!this.live) return this.settled.outcome ?? 'failed';
@@ -98,11 +108,12 @@ export class JobRecord {
     return this.live.runAt > now ? 'delayed' : 'waiting';
   }
 
-  matches({ types, statuses, queue, createdFrom, createdTo }: JobFilter, now: number): boolean {
+  matches({ types, statuses, queue, tags, createdFrom, createdTo }: JobFilter, now: number): boolean {
     return (
       (!types?.length || types.includes(this.draft.type)) &&
       (!statuses?.length || statuses.includes(this.status(now))) &&
       (queue === undefined || queue === this.queue) &&
+      (tags ?? []).every((tag) => this.draft.tags?.includes(tag)) &&
       (!createdFrom || this.createdAt >= createdFrom.getTime()) &&
       (!createdTo || this.createdAt < createdTo.getTime())
     );
@@ -112,7 +123,7 @@ export class JobRecord {
     const { live } = this;
     if (live?.claim?.token === token) return { kind: 'claimed', claim: this.toClaim(live, token) };
     if (!live || live.claim || live.delivery !== delivery) return { kind: 'gone' };
-    if (live.runAt > now || paused) {
+    if (live.runAt > now || paused || this.isExpired(now)) {
       takeBack(live);
       return { kind: 'held' };
     }
@@ -200,6 +211,17 @@ export class JobRecord {
     this.live = undefined;
   }
 
+  expire(live: LiveRow, now: number): void {
+    this.assertMove('expire', now);
+    const { settled, attemptsMade } = this;
+    const message = `${attemptsMade === 0 ? 'It' : 'Its next attempt'} did not start before it expired.`;
+    this.finish(live, { outcome: 'failed', finishedAt: now, error: { code: 'EXPIRED', message } });
+    this.settled.enqueuedAt ??= settled.enqueuedAt;
+    this.settled.startedAt ??= settled.startedAt;
+    this.live = undefined;
+    this.events.push({ kind: 'expired', detail: null });
+  }
+
   /** @throws IllegalTransition */
   runNow(now: number): void {
     this.assertMove('run_now', now);
@@ -213,6 +235,7 @@ export class JobRecord {
     const edited = json !== undefined;
     this.events.push({ kind: 'retried', detail: { run: ++this.run, from: this.settled.outcome, edited } });
     this.json = json ?? this.json;
+    this.expiresAt = null;
     this.settled = UNSETTLED;
     this.attemptsMade = 0;
     this.runAt = now;
@@ -226,6 +249,9 @@ export class JobRecord {
       ...{ id: this.id, tenant, type, queue, shard: this.shard, status: this.status(now) },
       options: { ...options, backoff: { ...options.backoff } },
       data: this.data(),
+      tags: [...(draft.tags ?? [])],
+      expiresAt: dateOf(this.expiresAt),
+      dedupeKey: draft.dedupeKey ?? null,
       run: this.run,
       delivery: live?.delivery ?? this.delivery,
       attemptsMade: this.attemptsMade,

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { type JobEvent, JobRecord, type LiveRow, takeBack } from './in-memory-job-record.js';
 import { DRIFT, type DriftCounts } from './delivery/drift.js';
 import type { Once, SubmittedJob } from './idempotency.js';
-import { EffectFailed, IdempotencyKeyReused, RecordUnavailable } from './job.errors.js';
+import { DuplicateJob, EffectFailed, IdempotencyKeyReused, RecordUnavailable } from './job.errors.js';
 import type { Delivery, Lane } from './job-queue.js';
 import { JobRepository, type AttemptReport, type ClaimAnswer, type ClaimRequest } from './job-repository.js';
 import type {
@@ -141,6 +141,7 @@ export class InMemoryJobRepository extends JobRepository {
   async retry(tenant: string, id: string, json?: string): Promise<Job | undefined> {
     await this.answer();
     const record = this.recordOf(tenant, id);
+    if (record && !record.live) this.assertUnique(tenant, record.dedupeKey);
     record?.retry(this.now, json);
     return record?.toJob(this.now);
   }
@@ -220,7 +221,8 @@ export class InMemoryJobRepository extends JobRepository {
     if (this.paused.has(lane.queue)) return [];
     return this.live(lane)
       .filter(([record, { pushedAt, runAt }]) => {
-        return pushedAt === null && runAt <= this.now && !record.isFresh(FRESH, this.now);
+        if (pushedAt !== null || runAt > this.now || record.isExpired(this.now)) return false;
+        return !record.isFresh(FRESH, this.now);
       })
       .sort(byTurn)
       .slice(0, limit)
@@ -296,6 +298,13 @@ export class InMemoryJobRepository extends JobRepository {
     });
   }
 
+  async expire(limit: number): Promise<string[]> {
+    await this.answer();
+    const late = this.live().filter(([record, { claim }]) => !claim && record.isExpired(this.now));
+    for (const [record, live] of late.slice(0, limit)) record.expire(live, this.now);
+    return late.slice(0, limit).map(([{ id }]) => id);
+  }
+
   async countLive(tenant: string): Promise<LiveCounts[]> {
     await this.answer();
     const queues = new Map<string, LiveCounts>();
@@ -332,13 +341,39 @@ export class InMemoryJobRepository extends JobRepository {
     this.paused.delete(queue);
   }
 
-  private insertAll(drafts: readonly JobDraft[]): Job[] {
-    return drafts.map((draft) => {
-      const id = this.newId();
-      const record = new JobRecord(id, shardOf(id, this.shards), draft, this.now);
-      this.records.set(id, record);
-      return record.toJob(this.now);
-    });
+  /** All or none. */
+  private insertAll(drafts: readonly JobDraft[]): SubmittedJob[] {
+    const before = new Map(this.records);
+    try {
+      return drafts.map((draft) => this.insertOne(draft));
+    } catch (error) {
+      for (const id of [...this.records.keys()]) if (!before.has(id)) this.records.delete(id);
+      throw error;
+    }
+  }
+
+  private insertOne(draft: JobDraft): SubmittedJob {
+    const holder = this.holderOf(draft.tenant, draft.dedupeKey);
+    if (holder && draft.onDuplicate === 'return') return { ...holder.toJob(this.now), duplicate: true };
+    if (holder && draft.onDuplicate === 'replace' && !holder.live?.claim) holder.cancel(this.now);
+    this.assertUnique(draft.tenant, draft.dedupeKey);
+
+    const id = this.newId();
+    const record = new JobRecord(id, shardOf(id, this.shards), draft, this.now);
+    this.records.set(id, record);
+    return record.toJob(this.now);
+  }
+
+  private holderOf(tenant: string, dedupeKey: string | undefined): JobRecord | undefined {
+    if (dedupeKey === undefined) return undefined;
+    const live = this.live().find(([record]) => record.isOf(tenant) && record.dedupeKey === dedupeKey);
+    return live?.[0];
+  }
+
+  /** @throws DuplicateJob */
+  private assertUnique(tenant: string, dedupeKey: string | undefined): void {
+    const holder = this.holderOf(tenant, dedupeKey);
+    if (holder) throw new DuplicateJob(dedupeKey ?? '', holder.id);
   }
 
   /** By id, as the map grows. */

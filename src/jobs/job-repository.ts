@@ -17,6 +17,8 @@ export interface JobFilter {
   types?: string[];
   statuses?: JobStatus[];
   queue?: string;
+  /** All of them. */
+  tags?: string[];
   createdFrom?: Date;
   /** Exclusive. */
   createdTo?: Date;
@@ -119,6 +121,8 @@ export abstract class JobRepository {
    *
    * @param once of all calls for a tenant with this key, until it expires, one makes jobs; the others are given the same
    *   answer, marked as replayed. The key is committed with the jobs: a call that fails leaves none behind.
+   * @throws DuplicateJob for a draft whose dedupe key is taken, unless it is to be answered with the job that has it,
+   *   which is then marked as a duplicate
    * @throws IdempotencyKeyReused where the key has another fingerprint
    * @throws IdempotencyInFlight where another call with the key takes too long to end
    */
@@ -139,6 +143,7 @@ export abstract class JobRepository {
    * @param json new data in place of the old, as JSON text
    * @returns undefined where there is no such job
    * @throws IllegalTransition
+   * @throws DuplicateJob where another job has its dedupe key by now
    */
   abstract retry(tenant: string, id: string, json?: string): Promise<Job | undefined>;
 
@@ -218,6 +223,9 @@ export abstract class JobRepository {
 
   /** Takes back deliveries that the queue has lost: still current and unclaimed ones get the next delivery. */
   abstract redeliver(deliveries: readonly Delivery[]): Promise<number>;
+
+  /** Fails jobs that did not start before they expired, with code EXPIRED: at most `limit`, by their time. @returns their ids */
+  abstract expire(limit: number): Promise<string[]>;
 
   // ── for liveness ──
   /**

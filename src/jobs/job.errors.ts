@@ -16,7 +16,7 @@ export interface Violation {
 
 /** Input that breaks its schema or cannot be kept as it is. */
 export class ValidationFailed extends DomainError {
-  readonly code = 'VALIDATION_FAILED';
+  readonly code: string = 'VALIDATION_FAILED';
 
   constructor(readonly errors: Violation[]) {
     super(errors.map(({ path, message }) => (path ? `${path}: ${message}` : message)).join('; '));
@@ -27,6 +27,27 @@ export class ValidationFailed extends DomainError {
     return new ValidationFailed(
       this.errors.map(({ path, message }) => ({ path: path ? `${prefix}.${path}` : prefix, message })),
     );
+  }
+}
+
+/** Options each of which is valid, and which cannot hold together. */
+export class ContradictoryOptions extends ValidationFailed {
+  override readonly code = 'CONTRADICTORY_OPTIONS';
+
+  override under(prefix: string): ContradictoryOptions {
+    return new ContradictoryOptions(super.under(prefix).errors);
+  }
+}
+
+/** A job that is not over has the dedupe key already. Nothing was accepted. */
+export class DuplicateJob extends DomainError {
+  readonly code = 'DUPLICATE_JOB';
+
+  constructor(
+    readonly dedupeKey: string,
+    readonly jobId: string,
+  ) {
+    super(`Job ${jobId} has the dedupeKey "${dedupeKey}" and is not over.`);
   }
 }
 

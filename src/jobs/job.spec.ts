@@ -13,6 +13,7 @@ const LEGAL: Record<Move, JobStatus[]> = {
   retry: ['failed', 'cancelled'],
   cancel: ['waiting', 'delayed', 'active'],
   run_now: ['delayed'],
+  expire: ['waiting', 'delayed'],
 };
 const moves = Object.keys(LEGAL) as Move[];
 

@@ -22,6 +22,7 @@ const MOVES = {
   retry: { from: ['failed', 'cancelled'], to: ['waiting'] },
   cancel: { from: ['waiting', 'delayed', 'active'], to: ['cancelled'] },
   run_now: { from: ['delayed'], to: ['waiting'] },
+  expire: { from: ['waiting', 'delayed'], to: ['failed'] },
 } as const satisfies Record<string, { from: readonly JobStatus[]; to: readonly JobStatus[] }>;
 
 export type Move = keyof typeof MOVES;
@@ -41,7 +42,18 @@ export interface Backoff {
   kind: 'fixed' | 'exponential';
   delay: number;
   cap?: number;
+  /** The share of each pause that chance takes off, 0 to 1: what failed together does not come back together. */
+  jitter?: number;
 }
+
+/** What becomes of a submit whose dedupe key a job that is not over has already. */
+export const ON_DUPLICATE = ['reject', 'return', 'replace'] as const;
+
+/**
+ * reject: it is refused. return: it is answered with the job that there is. replace: that one is cancelled, unless it
+ * runs: then the submit is refused.
+ */
+export type OnDuplicate = (typeof ON_DUPLICATE)[number];
 
 /** What one submit decided for its job, type defaults filled in. Times in ms. */
 export interface JobOptions {
@@ -56,7 +68,7 @@ export interface JobOptions {
 
 /** Why an attempt or a job did not succeed. */
 export interface JobError {
-  /** `HANDLER_ERROR`, `TIMEOUT`, `DATA_INVALID`, `RESULT_INVALID`, `CRASHED`, or a code of the type's own. */
+  /** `HANDLER_ERROR`, `TIMEOUT`, `DATA_INVALID`, `RESULT_INVALID`, `CRASHED`, `EXPIRED`, or a code of the type's own. */
   code: string;
   message: string;
   stack?: string;
@@ -79,6 +91,11 @@ export interface JobDraft {
   /** ms from the moment of the insert. */
   delay?: number;
   runAt?: Date;
+  expiresAt?: Date;
+  tags?: readonly string[];
+  /** Of one tenant's jobs that are not over, at most one has it. */
+  dedupeKey?: string;
+  onDuplicate?: OnDuplicate;
 }
 
 /** The record of one job. */
@@ -92,6 +109,10 @@ export interface Job {
   status: JobStatus;
   data: Json;
   options: JobOptions;
+  tags: string[];
+  /** No attempt starts after this. A retry by hand lifts it. */
+  expiresAt: Date | null;
+  dedupeKey: string | null;
   /** 1, and one more for each manual retry. */
   run: number;
   /** The current delivery's number, or the last one's. */

@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { Drift } from './delivery/drift.js';
+import { Expiry } from './delivery/expiry.js';
 import { OutboxRelay } from './delivery/outbox-relay.js';
 import { Reconciler } from './delivery/reconciler.js';
 import { LaneLeases } from './delivery/lane-leases.js';
@@ -26,7 +27,7 @@ const useCases = [
  * catalogue of job types and the lanes are global, provided by the process's own module.
  */
 @Module({
-  providers: [...useCases, Drift, LaneLeases, OutboxRelay, Reconciler],
+  providers: [...useCases, Drift, Expiry, LaneLeases, OutboxRelay, Reconciler],
   exports: [...useCases, Drift],
 })
 export class JobsModule {}

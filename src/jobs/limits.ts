@@ -6,3 +6,6 @@ export const MAX_LOG_LINE_LENGTH = 4_000;
 export const MAX_LOG_LINES_PER_ATTEMPT = 1_000;
 export const MAX_PROGRESS_STEP_LENGTH = 200;
 export const MAX_BULK = 1_000;
+
+/** Tags of one job, and of one search. */
+export const MAX_TAGS = 20;

@@ -15,8 +15,9 @@ import { WorkerEntity } from './entities/worker.entity.js';
 import { FirstShape1764000000000 } from './migrations/1764000000000-first-shape.js';
 import { LeasePerLane1764100000000 } from './migrations/1764100000000-lease-per-lane.js';
 import { Drift1764300000000 } from './migrations/1764300000000-drift.js';
-import { watchedClient } from './watched-client.js';
 import { IdempotencyKeys1764200000000 } from './migrations/1764200000000-idempotency-keys.js';
+import { SubmitOptions1764400000000 } from './migrations/1764400000000-submit-options.js';
+import { watchedClient } from './watched-client.js';
 
 /** A request waits this long for a connection, in ms; then the record counts as unavailable. */
 const CONNECT_TIMEOUT = 900;
@@ -52,6 +53,7 @@ export function dataSourceOptions({ database }: Pick<AppConfig, 'database'>): Da
       LeasePerLane1764100000000,
       IdempotencyKeys1764200000000,
       Drift1764300000000,
+      SubmitOptions1764400000000,
     ],
     migrationsTableName: 'migrations',
     synchronize: false,

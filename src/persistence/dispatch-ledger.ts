@@ -39,6 +39,7 @@ due AS MATERIALIZED (
   SELECT d.* FROM level CROSS JOIN LATERAL (
     SELECT job_id, delivery, type, priority, run_at FROM dispatch
     WHERE queue = $1 AND shard = $2 AND pushed_at IS NULL AND priority = level.priority AND run_at <= now()
+      AND (expires_at IS NULL OR expires_at > now())
       AND (delivery > 1 OR run_at < now() - ${FRESH} OR job_id < (SELECT uuid_v7(now() - ${FRESH})))
     ORDER BY run_at, job_id LIMIT $3
   ) d

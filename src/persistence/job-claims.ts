@@ -17,7 +17,8 @@ asked AS MATERIALIZED (
 locked AS MATERIALIZED (
   SELECT d.job_id, a.token, a.worker_id,
     d.token IS NULL AND (
-      d.run_at > now() OR EXISTS (SELECT FROM queue_pauses p WHERE p.queue = d.queue)
+      d.run_at > now() OR coalesce(d.expires_at <= now(), false)
+        OR EXISTS (SELECT FROM queue_pauses p WHERE p.queue = d.queue)
     ) AS held
   FROM asked a JOIN dispatch d ON d.job_id = a.job_id
   WHERE d.token = a.token OR (d.token IS NULL AND d.delivery = a.delivery)

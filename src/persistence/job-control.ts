@@ -50,14 +50,22 @@ event AS (
 )
 SELECT job_id FROM due`;
 
+/** @returns the ids of those that were not over, and are now */
+export async function cancelAll(
+  database: Pick<DataSource, 'query'>,
+  tenant: string,
+  ids: readonly string[],
+): Promise<string[]> {
+  const rows = await rowsOf<{ job_id: string }>(database, CANCEL, [tenant, ids, ...idRange(ids)]);
+  return rows.map(({ job_id }) => job_id);
+}
+
 /** What people decide of jobs that are not over. */
 export class JobControl {
   constructor(private readonly database: DataSource) {}
 
-  /** @returns the ids of those that were not over, and are now */
-  async cancel(tenant: string, ids: readonly string[]): Promise<string[]> {
-    const rows = await rowsOf<{ job_id: string }>(this.database, CANCEL, [tenant, ids, ...idRange(ids)]);
-    return rows.map(({ job_id }) => job_id);
+  cancel(tenant: string, ids: readonly string[]): Promise<string[]> {
+    return cancelAll(this.database, tenant, ids);
   }
 
   /** @returns whether the job was delayed */

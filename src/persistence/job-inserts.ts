@@ -11,24 +11,33 @@ durable AS MATERIALIZED (SELECT set_config('synchronous_commit', 'on', true)),
 input AS MATERIALIZED (
   SELECT clock_timestamp() AS at, i.*
   FROM durable, unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::smallint[], $6::smallint[], $7::text[],
-    $8::int[], $9::bigint[], $10::timestamptz[])
-    WITH ORDINALITY AS i(tenant, type, queue, data, priority, attempts, backoff, timeout, delay, run_at, ord)
+    $8::int[], $9::bigint[], $10::timestamptz[], $11::timestamptz[], $12::text[], $13::json[])
+    WITH ORDINALITY AS i(tenant, type, queue, data, priority, attempts, backoff, timeout, delay, run_at, expires_at, dedupe_key, tags, ord)
 ),
 timed AS MATERIALIZED (
   SELECT uuid_v7(i.at) AS id, i.tenant, i.type, i.queue, i.data, i.priority, i.attempts, i.backoff, i.timeout, i.ord,
-    coalesce(i.run_at, i.at + i.delay * interval '1 ms', i.at) AS run_at
+    coalesce(i.run_at, i.at + i.delay * interval '1 ms', i.at) AS run_at, i.expires_at, i.dedupe_key,
+    CASE WHEN i.tags IS NOT NULL THEN ARRAY(SELECT json_array_elements_text(i.tags)) END AS tags
   FROM input i
 )`;
+
+export const JOB_INPUT =
+  'id, tenant, type, queue, data, priority, max_attempts, backoff, timeout_ms, run_at, expires_at, dedupe_key, tags';
+export const JOB_VALUES =
+  'id, tenant, type, queue, data::json, priority, attempts, backoff::json, timeout, run_at, expires_at, dedupe_key, tags';
+export const LIVE_INPUT = 'job_id, tenant, type, queue, shard, priority, run_at, expires_at, dedupe_key';
+export const LIVE_VALUES =
+  'id, tenant, type, queue, job_shard(id, $14), priority, run_at, expires_at, dedupe_key';
 
 /** `jobs` and `dispatch`: both or neither. @param from the rows of `timed` that are accepted */
 export const acceptedFrom = (from: string): string => `
 job AS (
-  INSERT INTO jobs (id, tenant, type, queue, data, priority, max_attempts, backoff, timeout_ms, run_at)
-  SELECT id, tenant, type, queue, data::json, priority, attempts, backoff::json, timeout, run_at FROM ${from}
+  INSERT INTO jobs (${JOB_INPUT})
+  SELECT ${JOB_VALUES} FROM ${from}
 ),
 live AS (
-  INSERT INTO dispatch (job_id, tenant, type, queue, shard, priority, run_at)
-  SELECT id, tenant, type, queue, job_shard(id, $11), priority, run_at FROM ${from}
+  INSERT INTO dispatch (${LIVE_INPUT})
+  SELECT ${LIVE_VALUES} FROM ${from}
 )`;
 
 /** Plan: one pass over the parameters, no lookup. */
@@ -74,7 +83,7 @@ export class JobInserts {
   }
 }
 
-/** $1 to $10 of TIMED. */
+/** $1 to $13 of TIMED. */
 export function columnsOf(drafts: readonly JobDraft[]): unknown[][] {
   return [
     drafts.map(({ tenant }) => tenant),
@@ -87,6 +96,9 @@ export function columnsOf(drafts: readonly JobDraft[]): unknown[][] {
     drafts.map(({ options }) => options.timeout),
     drafts.map(({ delay }) => delay ?? null),
     drafts.map(({ runAt }) => runAt?.toISOString() ?? null),
+    drafts.map(({ expiresAt }) => expiresAt?.toISOString() ?? null),
+    drafts.map(({ dedupeKey }) => dedupeKey ?? null),
+    drafts.map(({ tags }) => (tags?.length ? JSON.stringify(tags) : null)),
   ];
 }
 
@@ -111,7 +123,7 @@ function isPartitionMissing(error: unknown): boolean {
 
 /** As it was when it was accepted, whatever has become of it since. */
 export function newJob(draft: JobDraft, row: InsertedRow, shards: number): Job {
-  const { tenant, type, queue, data, options } = draft;
+  const { tenant, type, queue, data, options, tags = [], expiresAt = null, dedupeKey = null } = draft;
   const createdAt = timeOfId(row.id);
   return {
     id: row.id,
@@ -122,6 +134,9 @@ export function newJob(draft: JobDraft, row: InsertedRow, shards: number): Job {
     status: row.run_at > createdAt ? 'delayed' : 'waiting',
     data,
     options,
+    tags: [...tags],
+    expiresAt,
+    dedupeKey,
     run: 1,
     delivery: 1,
     attemptsMade: 0,

@@ -101,6 +101,7 @@ function listQuery(
   const common = [`j.tenant = ${bind(tenant)}`];
   if (filter.types?.length) common.push(`j.type = ANY(${bind(filter.types)}::text[])`);
   if (filter.queue !== undefined) common.push(`j.queue = ${bind(filter.queue)}`);
+  if (filter.tags?.length) common.push(`j.tags @> ${bind(filter.tags)}::text[]`);
   if (filter.createdFrom) common.push(`j.id >= ${bind(idFloor(filter.createdFrom))}::uuid`);
   const before = earliest(page.before, filter.createdTo && idFloor(filter.createdTo));
   if (before !== undefined) common.push(`j.id < ${bind(before)}::uuid`);

@@ -15,14 +15,14 @@ import { rowsOf } from './rows.js';
 const INSERT_KEYED = `
 WITH ${TIMED},
 keyed AS MATERIALIZED (
-  SELECT t.*, k.key, k.fingerprint FROM timed t JOIN unnest($12::text[], $13::text[]) WITH ORDINALITY AS k(key, fingerprint, ord)
+  SELECT t.*, k.key, k.fingerprint FROM timed t JOIN unnest($15::text[], $16::text[]) WITH ORDINALITY AS k(key, fingerprint, ord)
     ON k.ord = t.ord
 ),
 won AS (
   INSERT INTO idempotency_keys AS known (tenant, key, fingerprint, jobs, expires_at)
   SELECT tenant, key, min(fingerprint), json_agg(json_build_object('id', id, 'runAt', run_at, 'queue', queue,
     'priority', priority, 'attempts', attempts, 'backoff', backoff::json, 'timeout', timeout) ORDER BY ord),
-    now() + $14 * interval '1 ms'
+    now() + $17 * interval '1 ms'
   FROM keyed GROUP BY tenant, key ORDER BY tenant, key
   ON CONFLICT (tenant, key) DO UPDATE SET
     fingerprint = excluded.fingerprint, jobs = excluded.jobs, created_at = excluded.created_at, expires_at = excluded.expires_at

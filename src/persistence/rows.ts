@@ -40,7 +40,7 @@ export function toJson(value: unknown): string | null {
 /** Columns of a job joined with its row in `dispatch` (`d`), where it has one. */
 export const JOB_COLUMNS = `
   j.id, j.tenant, j.type, j.queue, j.data, j.priority, j.max_attempts, j.backoff, j.timeout_ms, j.run, j.attempts_made,
-  j.status, j.result, j.error, j.finished_at,
+  j.status, j.result, j.error, j.finished_at, j.tags, j.expires_at, j.dedupe_key,
   coalesce(d.delivery, j.delivery) AS delivery, coalesce(d.progress, j.progress) AS progress,
   coalesce(d.run_at, j.run_at) AS run_at, coalesce(d.pushed_at, j.enqueued_at) AS enqueued_at,
   coalesce(d.claimed_at, j.started_at) AS started_at,
@@ -62,6 +62,9 @@ export interface JobRow {
   result: Json;
   error: JobError | null;
   finished_at: Date | null;
+  tags: string[] | null;
+  expires_at: Date | null;
+  dedupe_key: string | null;
   delivery: number;
   progress: JobProgress | null;
   run_at: Date;
@@ -87,6 +90,9 @@ export function toJob(row: JobRow, shards: number): Job {
       backoff: row.backoff,
       timeout: row.timeout_ms,
     },
+    tags: row.tags ?? [],
+    expiresAt: row.expires_at,
+    dedupeKey: row.dedupe_key,
     run: row.run,
     delivery: row.delivery,
     attemptsMade: row.attempts_made,

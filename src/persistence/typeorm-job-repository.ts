@@ -22,9 +22,11 @@ import {
 import { assertMove, type Job, type JobDraft, type JobLogLine, type Json, type Move } from '../jobs/job.js';
 import { ClaimKeeping } from './claim-keeping.js';
 import { answering } from './database-error.js';
+import { DedupedInserts } from './deduped-inserts.js';
 import { DispatchLedger } from './dispatch-ledger.js';
 import { JobClaims } from './job-claims.js';
 import { JobControl } from './job-control.js';
+import { JobExpiry } from './job-expiry.js';
 import { JobInserts } from './job-inserts.js';
 import { JobReads } from './job-reads.js';
 import { JobRetries } from './job-retries.js';
@@ -39,6 +41,7 @@ import { SettlementEffects } from './settlement-effects.js';
 export class TypeOrmJobRepository extends JobRepository {
   readonly #inserts: JobInserts;
   readonly #keyedInserts: KeyedInserts;
+  readonly #dedupedInserts: DedupedInserts;
   readonly #reads: JobReads;
   readonly #retries: JobRetries;
   readonly #control: JobControl;
@@ -46,6 +49,7 @@ export class TypeOrmJobRepository extends JobRepository {
   readonly #settlements: JobSettlements;
   readonly #effects: SettlementEffects;
   readonly #keeping: ClaimKeeping;
+  readonly #expiry: JobExpiry;
   readonly #ledger: DispatchLedger;
   readonly #statistics: JobStatistics;
 
@@ -55,6 +59,7 @@ export class TypeOrmJobRepository extends JobRepository {
     const ensure = () => partitions.ensure();
     this.#inserts = new JobInserts(database, shards, ensure);
     this.#keyedInserts = new KeyedInserts(database, shards, config.submit.idempotencyTtl, ensure);
+    this.#dedupedInserts = new DedupedInserts(database, shards, ensure);
     this.#reads = new JobReads(database, shards);
     this.#retries = new JobRetries(database, shards);
     this.#control = new JobControl(database);
@@ -62,12 +67,17 @@ export class TypeOrmJobRepository extends JobRepository {
     this.#settlements = new JobSettlements(database);
     this.#effects = new SettlementEffects(database, config.database.poolSize);
     this.#keeping = new ClaimKeeping(database);
+    this.#expiry = new JobExpiry(database);
     this.#ledger = new DispatchLedger(database);
     this.#statistics = new JobStatistics(database);
   }
 
   insert(drafts: readonly JobDraft[], once?: Once): Promise<SubmittedJob[]> {
-    return answering(() => (once ? this.#keyedInserts.insert(drafts, once) : this.#inserts.insert(drafts)));
+    return answering<SubmittedJob[]>(() => {
+      if (once) return this.#keyedInserts.insert(drafts, once);
+      const deduped = drafts.some(({ dedupeKey }) => dedupeKey !== undefined);
+      return (deduped ? this.#dedupedInserts : this.#inserts).insert(drafts);
+    });
   }
 
   find(tenant: string, id: string): Promise<Job | undefined> {
@@ -134,6 +144,10 @@ export class TypeOrmJobRepository extends JobRepository {
 
   reap(lease: number, crashLimit: number): Promise<Reaped[]> {
     return answering(() => this.#keeping.reap(lease, crashLimit));
+  }
+
+  expire(limit: number): Promise<string[]> {
+    return answering(() => this.#expiry.expire(limit));
   }
 
   due(lane: Lane, limit: number): Promise<DueDelivery[]> {

@@ -5,6 +5,7 @@ import { describeDelivery } from './job-repository.delivery.contract.js';
 import { describeIdempotency, onceWith } from './job-repository.idempotency.contract.js';
 import { describeListing } from './job-repository.listing.contract.js';
 import { describeLiveness } from './job-repository.liveness.contract.js';
+import { describeOptions } from './job-repository.options.contract.js';
 import { describeSubmitting } from './job-repository.submitting.contract.js';
 import { describeWorking } from './job-repository.working.contract.js';
 import { type RecordUnderTest, Scene } from './record-scene.js';
@@ -26,6 +27,7 @@ export function describeJobRepository(name: string, setup: () => Promise<RecordU
     describeListing(suite);
     describeWorking(suite);
     describeControl(suite);
+    describeOptions(suite);
     describeDelivery(suite);
     describeLiveness(suite);
 
@@ -46,6 +48,8 @@ export function describeJobRepository(name: string, setup: () => Promise<RecordU
           () => jobs.retry(tenant, id),
           () => jobs.cancel(tenant, id),
           () => jobs.runNow(tenant, id),
+          () => jobs.expire(1),
+          () => jobs.insert([at.draft({ dedupeKey: 'k' })]),
           () => jobs.claim({ ...claim, workerId, token: randomUUID() }),
           () => at.complete(claim),
           () => jobs.settleWith(claim, () => Promise.resolve(null)),

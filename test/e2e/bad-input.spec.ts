@@ -163,14 +163,16 @@ describe('bad input', () => {
       json,
       { body: withOptions(json), ...INVALID, place: `options.${Object.keys(JSON.parse(json) as object)[0]}` },
     ]),
-    [
-      'delay beside runAt',
-      {
-        body: withOptions('{"delay":1,"runAt":"2030-01-01T00:00:00Z"}'),
-        ...INVALID,
-        place: 'options.runAt',
-      },
-    ],
+    ...(
+      [
+        ['{"delay":1,"runAt":"2030-01-01T00:00:00Z"}', 'options.runAt'],
+        ['{"runAt":"2030-01-01T00:00:00Z","expiresAt":"2029-12-31T00:00:00Z"}', 'options.expiresAt'],
+        ['{"onDuplicate":"return"}', 'options.onDuplicate'],
+      ] as const
+    ).map(([json, place]): [string, Refusal] => [
+      `options that contradict each other: ${json}`,
+      { body: withOptions(json), status: 422, code: 'CONTRADICTORY_OPTIONS', place },
+    ]),
     [
       'an unknown kind of back-off',
       {

@@ -36,7 +36,7 @@ export function repositoryOn(database: DataSource, shards = 1): TypeOrmJobReposi
 export async function age(database: DataSource, ms: number): Promise<void> {
   const earlier = (column: string) => `${column} = ${column} - ${ms} * interval '1 ms'`;
   await database.query(`
-    UPDATE dispatch SET ${['run_at', 'pushed_at', 'claimed_at'].map(earlier).join(', ')};
+    UPDATE dispatch SET ${['run_at', 'pushed_at', 'claimed_at', 'expires_at'].map(earlier).join(', ')};
     UPDATE workers SET ${earlier('heartbeat_at')};
     UPDATE lane_leases SET ${earlier('expires_at')};
     UPDATE idempotency_keys SET ${earlier('expires_at')}`);

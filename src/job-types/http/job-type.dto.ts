@@ -1,7 +1,18 @@
 import { ApiProperty } from '@nestjs/swagger';
-import { JobOptionsView } from '../../jobs/http/job-view.dto.js';
+import { RunOptionsView } from '../../jobs/http/job-view.dto.js';
 import type { Json } from '../../jobs/job.js';
 import type { JobTypeDefinition, JsonSchema } from '../job-type-definition.js';
+
+export class JobTypeLimitsView {
+  @ApiProperty({ type: 'integer', example: 100 })
+  attempts!: number;
+
+  @ApiProperty({ type: 'integer', example: 86_400_000, description: 'ms.' })
+  timeout!: number;
+
+  @ApiProperty({ type: 'integer', example: 0, description: 'The most urgent one.' })
+  priority!: number;
+}
 
 /** A job type, as the catalogue shows it. */
 export class JobTypeView {
@@ -14,8 +25,11 @@ export class JobTypeView {
   @ApiProperty({ example: 'default' })
   queue!: string;
 
-  @ApiProperty({ type: () => JobOptionsView, description: 'What holds where a submit says nothing.' })
-  defaults!: JobOptionsView;
+  @ApiProperty({ type: () => RunOptionsView, description: 'What holds where a submit says nothing.' })
+  defaults!: RunOptionsView;
+
+  @ApiProperty({ type: () => JobTypeLimitsView, description: 'What a submit may ask for at most.' })
+  limits!: JobTypeLimitsView;
 
   @ApiProperty({
     type: 'object',
@@ -34,6 +48,6 @@ export class JobTypeListView {
 }
 
 export function jobTypeView(definition: JobTypeDefinition): JobTypeView {
-  const { name, description, queue, defaults, jsonSchema, example } = definition;
-  return { name, description, queue, defaults, jsonSchema, example };
+  const { name, description, queue, defaults, limits, jsonSchema, example } = definition;
+  return { name, description, queue, defaults, limits, jsonSchema, example };
 }

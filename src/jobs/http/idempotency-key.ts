@@ -38,12 +38,15 @@ export function ApiIdempotent(): MethodDecorator {
     }),
     ApiResponse({
       status: 409,
-      description: 'A request with this key has not ended yet. Try again after `Retry-After`.',
+      description:
+        'A request with this key has not ended yet: try again after `Retry-After`. Or a job that is not over has the ' +
+        '`dedupeKey` (code `DUPLICATE_JOB`).',
       content: problemContent,
     }),
     ApiResponse({
       status: 422,
-      description: 'The key was used for another request.',
+      description:
+        'The key was used for another request, or options contradict each other (`errors` names them).',
       content: problemContent,
     }),
   );

@@ -31,7 +31,8 @@ export class JobProgressView {
   step?: string;
 }
 
-export class JobOptionsView {
+/** How a job is run. */
+export class RunOptionsView {
   @ApiProperty({ ...INTEGER, example: 100 })
   priority!: number;
 
@@ -43,6 +44,17 @@ export class JobOptionsView {
 
   @ApiProperty({ ...INTEGER, example: 300_000, description: 'ms.' })
   timeout!: number;
+}
+
+export class JobOptionsView extends RunOptionsView {
+  @ApiProperty({ ...TIME, nullable: true, description: 'No attempt starts after this.' })
+  expiresAt!: string | null;
+
+  @ApiProperty({ type: [String], example: ['customer:42'] })
+  tags!: string[];
+
+  @ApiProperty({ type: 'string', nullable: true })
+  dedupeKey!: string | null;
 }
 
 /** A job as the API shows it. Times are RFC 3339 in UTC. */
@@ -188,7 +200,12 @@ export function jobView(job: Job): JobView {
     queue: job.queue,
     status: job.status,
     data: job.data,
-    options: job.options,
+    options: {
+      ...job.options,
+      expiresAt: job.expiresAt?.toISOString() ?? null,
+      tags: job.tags,
+      dedupeKey: job.dedupeKey,
+    },
     run: job.run,
     attemptsMade: job.attemptsMade,
     progress: job.progress,

@@ -32,7 +32,7 @@ import { SubmitJobDto, SubmitJobsDto, submissionOf } from './submit-job.dto.js';
 const asJob = new JsonEnvelopePipe(SubmitJobDto);
 const asJobs = new JsonEnvelopePipe(SubmitJobsDto);
 const asRetry = new JsonEnvelopePipe(RetryJobDto, { optional: true });
-const asListQuery = new QueryPipe(ListJobsDto, ['type', 'status']);
+const asListQuery = new QueryPipe(ListJobsDto, ['type', 'status', 'tag']);
 const asLogsQuery = new QueryPipe(JobLogsDto);
 
 /** Jobs over HTTP: submit, find, read, and decide on. */
@@ -60,6 +60,11 @@ export class JobsController {
       ...replayedHeader,
     },
   })
+  @ApiResponse({
+    status: 200,
+    type: JobView,
+    description: 'The job that has the `dedupeKey` already, as was asked for by `onDuplicate`.',
+  })
   @ApiProblems(400, 413, 415, 503)
   @ApiIdempotent()
   async submit(
@@ -71,6 +76,7 @@ export class JobsController {
     const job = await this.submitJob.execute({ tenant, idempotencyKey, ...submissionOf(body) });
 
     response.location(`/jobs/${job.id}`);
+    if (job.duplicate) response.status(200);
     if (job.replayed) response.set(REPLAYED_HEADER, 'true');
     return jobView(job);
   }

@@ -1,9 +1,10 @@
 import { ApiPropertyOptional } from '@nestjs/swagger';
-import { DigitsIn, OneOf, Parsed, Text } from '../../http/constraints.js';
+import { DigitsIn, OneOf, Parsed, Text, Texts } from '../../http/constraints.js';
 import { decodeCursor, encodeCursor } from '../../http/cursor.js';
 import { Optional } from '../../http/dto-reader.js';
 import { parseDateOrTimestamp } from '../../http/timestamp.js';
 import type { JobFilter, PageRequest } from '../job-repository.js';
+import { MAX_TAGS } from '../limits.js';
 import { JOB_STATUSES, type JobStatus } from '../job.js';
 import { UUID } from './job-id.js';
 
@@ -29,6 +30,11 @@ export class ListJobsDto {
   @Text(NAME, NOT_A_NAME)
   queue?: string;
 
+  @ApiPropertyOptional({ type: [String], description: 'May repeat: then a job has all of them.' })
+  @Optional()
+  @Texts(/^[^\p{Cc}\p{Cs}]{1,64}$/u, MAX_TAGS, '1 to 64 characters without control characters')
+  tag?: string[];
+
   @ApiPropertyOptional({ description: `Created at or after this: ${A_DATE}` })
   @Optional()
   @Parsed(parseDateOrTimestamp, NOT_A_DATE)
@@ -50,11 +56,12 @@ export class ListJobsDto {
   cursor?: string;
 }
 
-export function filterOf({ type, status, queue, createdFrom, createdTo }: ListJobsDto): JobFilter {
+export function filterOf({ type, status, queue, tag, createdFrom, createdTo }: ListJobsDto): JobFilter {
   return {
     types: type,
     statuses: status,
     queue,
+    tags: tag,
     createdFrom: createdFrom === undefined ? undefined : parseDateOrTimestamp(createdFrom),
     createdTo: createdTo === undefined ? undefined : parseDateOrTimestamp(createdTo),
   };

@@ -8,9 +8,14 @@ import { OutboxRelay } from '../delivery/outbox-relay.js';
 import { LaneLeases } from '../delivery/lane-leases.js';
 import { InMemoryJobQueue } from '../in-memory-job-queue.js';
 import { InMemoryJobRepository } from '../in-memory-job-repository.js';
-import { IdempotencyKeyReused, RecordUnavailable, ValidationFailed } from '../job.errors.js';
+import {
+  ContradictoryOptions,
+  IdempotencyKeyReused,
+  RecordUnavailable,
+  ValidationFailed,
+} from '../job.errors.js';
 import { MAX_DATA_LENGTH } from '../limits.js';
-import { SubmitJobUseCase } from './submit-job.use-case.js';
+import { SubmitJobUseCase, type SubmitOptions } from './submit-job.use-case.js';
 
 const data = z.strictObject({ to: z.email(), body: z.string().optional(), copies: z.int().default(1) });
 
@@ -271,4 +276,68 @@ describe('an idempotency key', () => {
       expect(await violations(submitJob.executeMany(tenant, twoEmails, key))).toEqual(['idempotencyKey']);
     },
   );
+});
+
+describe('options', () => {
+  const contradiction = async (call: Promise<unknown>): Promise<string[]> => {
+    const error = await call.catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(ContradictoryOptions);
+    return (error as ContradictoryOptions).errors.map(({ path }) => path);
+  };
+  const [soon, later] = [new Date('2030-01-01'), new Date('2030-01-02')];
+
+  it.each<[SubmitOptions, string]>([
+    [{ delay: 1, runAt: soon }, 'options.runAt'],
+    [{ runAt: later, expiresAt: soon }, 'options.expiresAt'],
+    [{ runAt: soon, expiresAt: soon }, 'options.expiresAt'],
+    [{ onDuplicate: 'return' }, 'options.onDuplicate'],
+  ])('that contradict each other are refused: %j', async (options, path) => {
+    const { submitJob } = setup();
+
+    expect(await contradiction(submitJob.execute({ ...anEmail, options }))).toEqual([path]);
+    expect(await contradiction(submitJob.executeMany(tenant, [anEmail, { ...anEmail, options }]))).toEqual([
+      `jobs.1.${path}`,
+    ]);
+  });
+
+  it('say once how a job may be repeated', async () => {
+    const { submitJob } = setup();
+    const options = { dedupeKey: 'k' };
+
+    const refused = submitJob.execute({ ...anEmail, options, idempotencyKey: 'i' });
+
+    expect(await contradiction(refused)).toEqual(['options.dedupeKey']);
+  });
+
+  it('that are wrong in themselves go before those that contradict each other', async () => {
+    const { submitJob } = setup();
+
+    const refused = submitJob.executeMany(tenant, [
+      { ...anEmail, data: {} },
+      { ...anEmail, options: { onDuplicate: 'return' } },
+    ]);
+
+    expect(await violations(refused)).toEqual(['jobs.0.data.to', 'jobs.1.options.onDuplicate']);
+    await expect(refused).rejects.not.toBeInstanceOf(ContradictoryOptions);
+  });
+
+  it('are kept with the job', async () => {
+    const { submitJob } = setup();
+    const options = { runAt: soon, expiresAt: later, tags: ['a', 'b'], dedupeKey: 'k' };
+
+    expect(await submitJob.execute({ ...anEmail, options })).toMatchObject(options);
+  });
+
+  it('do not take a job to the queue again that was there before', async () => {
+    const { submitJob, queue } = setup();
+    const options = { dedupeKey: 'k', onDuplicate: 'return' as const };
+    const { id } = await submitJob.execute({ ...anEmail, options });
+    await turns();
+
+    expect(await submitJob.execute({ ...anEmail, options })).toMatchObject({ id, duplicate: true });
+
+    await turns();
+    expect(queue.take(lane)).toMatchObject({ jobId: id });
+    expect(queue.take(lane)).toBeUndefined();
+  });
 });

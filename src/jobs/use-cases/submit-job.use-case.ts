@@ -3,9 +3,9 @@ import { JobTypeRegistry } from '../../job-types/job-type-registry.js';
 import { acceptedData } from '../accepted-data.js';
 import { OutboxRelay } from '../delivery/outbox-relay.js';
 import { once, type Once, type SubmittedJob } from '../idempotency.js';
-import { JobTypeNotFound, ValidationFailed } from '../job.errors.js';
+import { ContradictoryOptions, JobTypeNotFound, ValidationFailed } from '../job.errors.js';
 import { JobRepository } from '../job-repository.js';
-import type { Backoff, JobDraft } from '../job.js';
+import type { Backoff, JobDraft, OnDuplicate } from '../job.js';
 
 export interface Submission {
   type: string;
@@ -30,6 +30,13 @@ export interface SubmitOptions {
   backoff?: Backoff;
   /** ms */
   timeout?: number;
+  /** No attempt starts after this: the job then fails with code `EXPIRED`. */
+  expiresAt?: Date;
+  tags?: string[];
+  /** Of a tenant's jobs that are not over, at most one has it. */
+  dedupeKey?: string;
+  /** `reject` where nothing is said. */
+  onDuplicate?: OnDuplicate;
 }
 
 /** Accepts work: answers only once the row is committed, and never waits for the queue. */
@@ -41,9 +48,9 @@ export class SubmitJobUseCase {
     private readonly relay: OutboxRelay,
   ) {}
 
-  /** @throws ValidationFailed, IdempotencyKeyReused, IdempotencyInFlight, RecordUnavailable */
+  /** @throws ValidationFailed, ContradictoryOptions, DuplicateJob, IdempotencyKeyReused, IdempotencyInFlight, RecordUnavailable */
   async execute({ tenant, idempotencyKey, ...submission }: SubmitJobInput): Promise<SubmittedJob> {
-    const draft = this.draft(tenant, submission);
+    const draft = this.draft(tenant, submission, idempotencyKey !== undefined);
     const [job] = await this.commit([draft], onceFor(idempotencyKey, 'submit', [submission]));
     return job as SubmittedJob;
   }
@@ -61,41 +68,66 @@ export class SubmitJobUseCase {
     const errors: ValidationFailed[] = [];
     const drafts = submissions.flatMap((submission, index) => {
       try {
-        return [this.draft(tenant, submission)];
+        return [this.draft(tenant, submission, idempotencyKey !== undefined)];
       } catch (error) {
         if (!(error instanceof ValidationFailed)) throw error;
         errors.push(error.under(`jobs.${index}`));
         return [];
       }
     });
-    if (errors.length > 0) throw new ValidationFailed(errors.flatMap((error) => error.errors));
+    if (errors.length > 0) throw allOf(errors);
 
     return this.commit(drafts, onceFor(idempotencyKey, 'submit many', submissions));
   }
 
-  /** What is replayed was handed over when it was new. */
+  /** What is replayed, or was there before, was handed over when it was new. */
   private async commit(drafts: JobDraft[], once?: Once): Promise<SubmittedJob[]> {
     const jobs = await this.jobs.insert(drafts, once);
-    this.relay.wake(jobs.filter(({ replayed }) => !replayed));
+    this.relay.wake(jobs.filter(({ replayed, duplicate }) => !replayed && !duplicate));
     return jobs;
   }
 
-  private draft(tenant: string, { type, data, options = {} }: Submission): JobDraft {
+  private draft(tenant: string, { type, data, options = {} }: Submission, keyed: boolean): JobDraft {
     const definition = this.types.find(type);
     if (!definition)
       throw new ValidationFailed([{ path: 'type', message: new JobTypeNotFound(type).message }]);
 
-    const { priority, attempts, backoff, timeout } = { ...definition.defaults, ...defined(options) };
+    assertConsistent(options, keyed);
+    const { priority, attempts, backoff, timeout, ...others } = options;
     return {
       tenant,
       type,
       queue: definition.queue,
       ...acceptedData(definition, data),
-      options: { priority, attempts, backoff, timeout },
-      delay: options.delay,
-      runAt: options.runAt,
+      options: definition.options({ priority, attempts, backoff, timeout }),
+      ...others,
     };
   }
+}
+
+/** What is not valid in itself goes before what contradicts itself. */
+function allOf(errors: ValidationFailed[]): ValidationFailed {
+  const contradictory = errors.every((error) => error instanceof ContradictoryOptions);
+  const violations = errors.flatMap((error) => error.errors);
+  return contradictory ? new ContradictoryOptions(violations) : new ValidationFailed(violations);
+}
+
+/** @throws ContradictoryOptions */
+function assertConsistent(
+  { delay, runAt, expiresAt, dedupeKey, onDuplicate }: SubmitOptions,
+  keyed: boolean,
+): void {
+  const refuse = (option: keyof SubmitOptions, message: string): never => {
+    throw new ContradictoryOptions([{ path: `options.${option}`, message }]);
+  };
+  if (runAt && delay !== undefined) refuse('runAt', 'cannot be given together with delay');
+  if (runAt && expiresAt && expiresAt <= runAt) refuse('expiresAt', 'must be after runAt');
+  if (onDuplicate && dedupeKey === undefined) refuse('onDuplicate', 'needs a dedupeKey');
+  if (keyed && dedupeKey !== undefined)
+    refuse(
+      'dedupeKey',
+      'cannot be given together with an Idempotency-Key: it says already what may be repeated',
+    );
 }
 
 /** By value, and as it was sent: what a type's defaults fill in may change between two tries. */
@@ -107,9 +139,4 @@ function onceFor(
   if (key === undefined) return undefined;
   const request = submissions.map(({ type, data, options = {} }) => ({ type, data, options }));
   return once(key, operation, request);
-}
-
-/** An option that is undefined does not override a default. */
-function defined(options: SubmitOptions): SubmitOptions {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }

@@ -7,6 +7,8 @@ import type { JobProgress } from '../../jobs/job.js';
 @Index('dispatch_unclaimed', ['queue', 'shard', 'jobId'], {
   where: 'pushed_at IS NOT NULL AND token IS NULL',
 })
+@Index('dispatch_expiring', ['expiresAt'], { where: 'expires_at IS NOT NULL' })
+@Index('dispatch_dedupe', ['tenant', 'dedupeKey'], { unique: true, where: 'dedupe_key IS NOT NULL' })
 @Index('dispatch_active', ['workerId'], { where: 'worker_id IS NOT NULL' })
 @Check(
   'dispatch_claim_is_whole',
@@ -62,4 +64,11 @@ export class DispatchEntity {
 
   @Column('json', { nullable: true })
   progress!: JobProgress | null;
+
+  /** No attempt starts after this. */
+  @Column('timestamptz', { name: 'expires_at', nullable: true })
+  expiresAt!: Date | null;
+
+  @Column('text', { name: 'dedupe_key', nullable: true })
+  dedupeKey!: string | null;
 }

@@ -5,6 +5,7 @@ import type { Backoff, JobError, JobProgress, Json, TerminalStatus } from '../..
 @Entity('jobs')
 @Index('jobs_tenant_id', ['tenant', 'id'])
 @Index('jobs_tenant_type_id', ['tenant', 'type', 'id'])
+@Index('jobs_tags', ['tags'], { type: 'gin', where: 'tags IS NOT NULL' })
 @Check('jobs_status_is_terminal', `status IN ('completed', 'failed', 'cancelled')`)
 export class JobEntity {
   @PrimaryColumn('uuid', { primaryKeyConstraintName: 'jobs_pkey' })
@@ -67,4 +68,14 @@ export class JobEntity {
 
   @Column('timestamptz', { name: 'finished_at', nullable: true })
   finishedAt!: Date | null;
+
+  /** Null where there are none, which costs the index nothing. */
+  @Column('text', { array: true, nullable: true })
+  tags!: string[] | null;
+
+  @Column('timestamptz', { name: 'expires_at', nullable: true })
+  expiresAt!: Date | null;
+
+  @Column('text', { name: 'dedupe_key', nullable: true })
+  dedupeKey!: string | null;
 }
