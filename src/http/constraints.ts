@@ -70,7 +70,3 @@ function satisfies(
 function isWithin(value: number, min: number, max: number): boolean {
   return value >= min && value <= max;
 }
-
-function hasField(dto: object, name: string): boolean {
-  return Object.entries(dto).some(([key, value]) => key === name && value !== undefined);
-}
