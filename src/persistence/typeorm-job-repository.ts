@@ -202,7 +202,10 @@ export class TypeOrmJobRepository extends JobRepository {
     return answering(() => this.#ledger.resume(queue));
   }
 
-  /** @throws IllegalTransition where the job did not make the move */
+  /**
+   * The statement makes the move or not; why not is seen later, when the job may have come to where the move is legal.
+   * @throws IllegalTransition
+   */
   private moved(
     tenant: string,
     id: string,
@@ -210,10 +213,12 @@ export class TypeOrmJobRepository extends JobRepository {
     make: () => Promise<boolean>,
   ): Promise<Job | undefined> {
     return answering(async () => {
-      const made = await make();
-      const job = await this.#reads.find(tenant, id);
-      if (job && !made) assertMove(id, job.status, move);
-      return job;
+      for (;;) {
+        const made = await make();
+        const job = await this.#reads.find(tenant, id);
+        if (!job || made) return job;
+        assertMove(id, job.status, move);
+      }
     });
   }
 }

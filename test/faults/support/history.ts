@@ -122,7 +122,10 @@ CREATE TABLE effects (
 CREATE INDEX ON effects (job_id)`;
 
 /** Reads the whole history of an installation. @param accepted ids that clients hold a 202 for */
-export async function verdictOf(platform: TestPlatform, accepted: readonly string[]): Promise<Verdict> {
+export async function verdictOf(
+  platform: Pick<TestPlatform, 'sql'>,
+  accepted: readonly string[],
+): Promise<Verdict> {
   const rules = Object.entries(RULES).flatMap(([kind, named]) =>
     Object.entries(named).map(([rule, sql]) => ({ kind: kind as Kind, rule, sql })),
   );
