@@ -11,7 +11,7 @@ const POINTS = ['before-commit', 'after-commit', 'before-push', 'after-push', 'a
 /** The seed chooses those that a short run takes. */
 const POINTS_TRIED = scale({ full: POINTS.length, short: 2 });
 
-/** So long (ms) a process gets to die at its failpoint. Where another one does all the pushing, that one dies first. */
+/** So long (ms) a process gets to die at its failpoint. Where others do all the pushing, they go first. */
 const PATIENCE = 3_000;
 
 const OUTBOX = 'SELECT count(*)::int FROM dispatch WHERE pushed_at IS NULL AND run_at <= now()';
@@ -26,13 +26,13 @@ describe('API processes that die', () => {
       const orders = deaths.map((point) =>
         point === 'any moment' ? '' : `${point}:kill:${trial.random.integer(1, 3)}`,
       );
-      const [doomed, other] = await Promise.all([
+      const [doomed, ...others] = await Promise.all([
         trial.api({}, { FAILPOINTS: orders[0] ?? '' }),
         trial.api(),
         trial.worker(),
       ]);
       const load = trial.load({
-        urls: [doomed.url, other.url],
+        urls: [doomed.url, others[0].url],
         submissions: effectsJobs(Infinity, (n) => ({ failAttempts: n % 50 === 0 ? 1 : 0 })),
         pause: scale({ full: 50, short: 200 }),
         retries: 1_000,
@@ -43,7 +43,7 @@ describe('API processes that die', () => {
         trial.fault(`${doomed.name} dies at ${orders[n] || 'once'}`);
         const next = { FAILPOINTS: orders[n + 1] ?? '' };
         if (orders[n]) {
-          await diesInTime(trial, doomed, other);
+          await diesInTime(trial, doomed, others);
           await doomed.fill(next);
         } else await doomed.crash(next);
       }
@@ -56,11 +56,12 @@ describe('API processes that die', () => {
   );
 });
 
-async function diesInTime(trial: Trial, doomed: Post, other: Post): Promise<void> {
+async function diesInTime(trial: Trial, doomed: Post, [api, worker]: [Post, Post]): Promise<void> {
   if (await doomed.endsWithin(PATIENCE)) return;
 
-  trial.fault(`${other.name} is killed, and ${doomed.name} has to push`);
-  await other.process.kill();
+  trial.fault(`${api.name} is killed and ${worker.name} replaced, and ${doomed.name} has to push`);
+  await api.process.kill();
+  await worker.roll();
   if (!(await doomed.endsWithin(30_000))) throw new Error(`${doomed.name} did not get to its failpoint`);
-  await other.fill();
+  await api.fill();
 }
