@@ -4,6 +4,15 @@ export interface ServedQueue {
   concurrency: number;
 }
 
+/** Where outbound requests may go although the address is not public: every port where none is given. */
+export interface AllowedDestination {
+  /** A name, or an address without brackets. */
+  host: string;
+  /** Makes the address a network. */
+  prefix?: number;
+  port?: number;
+}
+
 /**
  * Everything the platform can be told, parsed once before Nest and frozen.
  * A class, so that it can be injected by type.
@@ -55,6 +64,10 @@ export abstract class AppConfig {
     /** Where messages are written when there is no SMTP server (standalone). */
     readonly directory?: string;
     readonly from: string;
+  };
+  abstract readonly outbound: {
+    /** Beside what is public. */
+    readonly allowed: readonly AllowedDestination[];
   };
   abstract readonly log: {
     readonly level: 'debug' | 'log' | 'warn' | 'error';

@@ -4,6 +4,7 @@ import {
   bytes,
   choice,
   corsOrigins,
+  destinations,
   files,
   flag,
   hosts,
@@ -57,6 +58,7 @@ export const environment = z.object({
 
   SMTP_URL: secret('Mail server for send_email; without it npm start writes files.', smtpUrl),
   MAIL_FROM: variable('jobs@localhost', 'Sender of mail: an address, with or without a name.', sender),
+  HTTP_REQUEST_ALLOW: optional('Private hosts, host:port or networks that requests may reach.', destinations),
 
   CORS_ORIGINS: optional('Origins that browsers may call the API from, or *; empty: none.', corsOrigins),
   RATE_LIMIT_PER_MINUTE: variable('6000', 'Requests a minute a client; 0: no limit.', integer(0, 10_000_000)),

@@ -105,6 +105,7 @@ function configOf(env: Environment, entry: Entry): AppConfig {
       directory: embedded && !env.SMTP_URL ? `${env.DATA_DIR}/mail` : undefined,
       from: env.MAIL_FROM,
     },
+    outbound: { allowed: env.HTTP_REQUEST_ALLOW ?? [] },
     log: { level: env.LOG_LEVEL, format: env.LOG_FORMAT ?? (process.stdout.isTTY ? 'pretty' : 'json') },
     extensions: env.EXTENSIONS ?? [],
     dataDir: env.DATA_DIR,

@@ -1,5 +1,6 @@
+import { isIP, isIPv4, isIPv6 } from 'node:net';
 import { z } from 'zod';
-import type { ServedQueue } from './app-config.js';
+import type { AllowedDestination, ServedQueue } from './app-config.js';
 
 /** Reads one variable's text; what it refuses is reported with `expected`. */
 export type Parser<Value> = z.ZodType<Value, string>;
@@ -44,6 +45,11 @@ export const hosts = parser(
   (given) => items(given, matching(/^[\w-]+(?:\.[\w-]+)*$/)),
 );
 
+export const destinations = parser(
+  'hosts, hosts with a port, or networks, such as hooks.internal,10.0.0.5:8080,[fd00::5]:8080,10.1.0.0/16',
+  (given) => items(given, (item) => network(item) ?? host(item)),
+);
+
 export const files = parser('files, separated by commas', (given) => items(given, matching(/./)));
 
 export function integer(least: number, most: number): Parser<number> {
@@ -86,6 +92,33 @@ function servedQueue(item: string): ServedQueue | undefined {
   const [, name, amount] = /^([a-z][a-z0-9_]{0,62}):(\d+)$/.exec(item) ?? [];
   const concurrency = wholeNumber(amount ?? '', 1, 1_000);
   return name === undefined || concurrency === undefined ? undefined : { name, concurrency };
+}
+
+function network(item: string): AllowedDestination | undefined {
+  const [, address = '', length = ''] = /^([\da-f.:]+)\/(\d+)$/i.exec(item) ?? [];
+  const prefix = wholeNumber(length, 0, isIPv4(address) ? 32 : 128);
+  return isIP(address) && prefix !== undefined ? { host: address, prefix } : undefined;
+}
+
+function host(item: string): AllowedDestination | undefined {
+  const [, six, name = '', digits] = isIPv6(item)
+    ? [item, item]
+    : (/^(?:\[(.+)\]|([\w-]+(?:\.[\w-]+)*))(?::(\d+))?$/.exec(item) ?? []);
+  const found = six === undefined ? nameInUrls(name.toLowerCase()) : withoutZone(six);
+  if (found === undefined) return undefined;
+  if (digits === undefined) return { host: found };
+
+  const port = wholeNumber(digits, 1, 65_535);
+  return port === undefined ? undefined : { host: found, port };
+}
+
+function withoutZone(address: string): string | undefined {
+  return isIPv6(address) && !address.includes('%') ? address : undefined;
+}
+
+/** An odd spelling such as 127.1 or 0x7f.1 would never match, since a URL turns it into something else. */
+function nameInUrls(name: string): string | undefined {
+  return URL.canParse(`http://${name}`) && new URL(`http://${name}`).hostname === name ? name : undefined;
 }
 
 function origin(item: string): string | undefined {
