@@ -14,6 +14,7 @@ export {
   JobNotFound,
   PermanentFailure,
   RecordUnavailable,
+  RetryableFailure,
   ValidationFailed,
   type Violation,
 } from './jobs/job.errors.js';

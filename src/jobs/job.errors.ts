@@ -131,3 +131,15 @@ export class PermanentFailure extends Error {
     this.name = 'PermanentFailure';
   }
 }
+
+/** A failure that has a code, and that another attempt may mend. Thrown by a job type, it fails the attempt. */
+export class RetryableFailure extends Error {
+  constructor(
+    message: string,
+    readonly code: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+    this.name = 'RetryableFailure';
+  }
+}

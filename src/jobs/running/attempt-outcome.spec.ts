@@ -1,4 +1,4 @@
-import { PermanentFailure } from '../job.errors.js';
+import { PermanentFailure, RetryableFailure } from '../job.errors.js';
 import { outcomeOfError } from './attempt-outcome.js';
 
 function errorWith(properties: object): Error {
@@ -36,4 +36,11 @@ it('takes a code that is no text for none', () => {
   const failure = Object.assign(new PermanentFailure('x'), { code: 7 });
 
   expect(outcomeOfError(failure)).toMatchObject({ permanent: true, error: { code: 'PERMANENT_FAILURE' } });
+});
+
+it('keeps the code of a failure that another attempt may mend', () => {
+  expect(outcomeOfError(new RetryableFailure('not now', 'BUSY'))).toMatchObject({
+    permanent: false,
+    error: { code: 'BUSY', message: 'not now' },
+  });
 });

@@ -1,4 +1,4 @@
-import { PermanentFailure, ValidationFailed } from '../job.errors.js';
+import { PermanentFailure, RetryableFailure, ValidationFailed } from '../job.errors.js';
 import { SettlementEffect } from '../../job-types/settlement-effect.js';
 import type { Effect } from '../job-repository.js';
 import type { JobError, Json } from '../job.js';
@@ -76,9 +76,10 @@ function permanent(code: string, message: string): FailedOutcome {
 }
 
 function codeOf(thrown: unknown): string {
-  if (!(thrown instanceof PermanentFailure)) return 'HANDLER_ERROR';
-  const code: unknown = thrown.code;
-  return typeof code === 'string' ? storableText(code) : 'PERMANENT_FAILURE';
+  const coded = thrown instanceof PermanentFailure || thrown instanceof RetryableFailure;
+  const code: unknown = coded ? thrown.code : undefined;
+  if (typeof code === 'string') return storableText(code);
+  return thrown instanceof PermanentFailure ? 'PERMANENT_FAILURE' : 'HANDLER_ERROR';
 }
 
 /** Anything can be thrown, and whatever it is, the attempt must end. Even asking a thrown value for its text may throw. */
