@@ -31,7 +31,7 @@ export const outboundHeaders = z
   });
 
 function carriesNoCredentials(text: string): boolean {
-  if (!URL.canParse(text)) return false;
+  if (!URL.canParse(text)) return true; // what is no URL is told already
   const { username, password } = new URL(text);
   return username === '' && password === '';
 }

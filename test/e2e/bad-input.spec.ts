@@ -49,6 +49,13 @@ describe('bad input', () => {
   const withOptions = (json: string) => `{${DEMO},"options":${json}}`;
   const email = (change: object) => ({ type: 'send_email', data: { ...EMAIL, ...change } });
 
+  const request = (change: object) => ({
+    type: 'http_request',
+    data: { method: 'GET', url: 'https://api.example.com/', ...change },
+  });
+  const withHeader = (json: string) =>
+    `{"type":"http_request","data":{"method":"GET","url":"https://api.example.com/","headers":{${json}}}}`;
+
   const envelopes: [string, Refusal][] = [
     ['an unknown type', { body: { type: 'unheard_of', data: {} }, ...INVALID, place: 'type' }],
     ...DANGEROUS.map((type): [string, Refusal] => [
@@ -98,6 +105,16 @@ describe('bad input', () => {
       value,
       { body: `{"type":"send_email","data":${value}}`, ...INVALID, place: 'data' },
     ]),
+    ['a URL of another protocol', { body: request({ url: 'file:///a' }), ...INVALID, place: 'data.url' }],
+    ['a header of two lines', { body: withHeader('"X":"a\\r\\nB: c"'), ...INVALID, place: 'data.headers.X' }],
+    [
+      'a header that the connection sets',
+      { body: withHeader('"Host":"x"'), ...INVALID, place: 'data.headers.Host' },
+    ],
+    [
+      'a header named __proto__',
+      { body: withHeader('"__proto__":"x"'), ...INVALID, place: 'data.headers.__proto__' },
+    ],
     ['\\u0000 in a string', { body: email({ body: 'a\u0000b' }), ...INVALID, place: 'data.body' }],
     ['\\u0000 in a key', { body: withResult('{"a\\u0000":1}'), ...INVALID, place: 'data.result.a\\u0000' }],
     ['a lone surrogate', { body: withResult('{"a":["\\ud800"]}'), ...INVALID, place: 'data.result.a.0' }],
