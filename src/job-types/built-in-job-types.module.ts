@@ -9,7 +9,8 @@ import { SendEmail } from './send-email/send-email.job-type.js';
 /** The job types that come with the platform: one line each. */
 @Module({
   imports: [
-    JobTypesModule.register({ types: [SendEmail, HttpRequest, Demo], imports: [MailModule, OutboundModule] }),
+    JobTypesModule.register({ types: [SendEmail, Demo], imports: [MailModule] }),
+    JobTypesModule.register({ types: [HttpRequest], imports: [OutboundModule] }),
   ],
 })
 export class BuiltInJobTypesModule {}

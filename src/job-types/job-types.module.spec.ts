@@ -80,6 +80,10 @@ it('hands out handlers only for the queues that are served, each beside its own 
 it('comes with send_email and demo', () => {
   const registry = provided(JobTypesModule.catalogue([BuiltInJobTypesModule]).providers, JobTypeRegistry);
 
-  expect((registry as JobTypeRegistry).all().map(({ name }) => name)).toEqual(['demo', 'send_email']);
+  expect((registry as JobTypeRegistry).all().map(({ name }) => name)).toEqual([
+    'demo',
+    'http_request',
+    'send_email',
+  ]);
   expect(queuesIn([BuiltInJobTypesModule])).toEqual(['default']);
 });
