@@ -308,6 +308,13 @@ describe('a server that fails', () => {
     });
   });
 
+  it('may do better another time: without TLS where it is asked for', async () => {
+    const { url, seen } = await startServer((_request, response) => response.end());
+
+    await expect(outbound(toLoopback)(url.replace('http:', 'https:'))).rejects.toMatchObject(failed);
+    expect(seen).toEqual([]);
+  });
+
   it('may do better another time: a name that nobody knows', async () => {
     jest
       .spyOn(dns, 'lookup')

@@ -21,10 +21,19 @@ const data = z
       .array(z.union([z.int().min(200).max(599), z.enum(['2xx', '3xx', '4xx', '5xx'])]))
       .min(1)
       .max(20)
+      .meta({ description: 'Codes or classes; 2xx where nothing is given.' })
       .optional(),
-    timeoutMs: z.int().min(1).max(300_000).optional(),
-    maxResponseBytes: z.int().min(1).max(524_288).optional(),
-    followRedirects: z.boolean().optional(),
+    timeoutMs: z.int().min(1).max(300_000).meta({ description: '30,000 where it is not given.' }).optional(),
+    maxResponseBytes: z
+      .int()
+      .min(1)
+      .max(524_288)
+      .meta({ description: '262,144 where it is not given; a longer body fails the job.' })
+      .optional(),
+    followRedirects: z
+      .boolean()
+      .meta({ description: 'At most 5 are followed, unless this is false.' })
+      .optional(),
   })
   .refine(({ method, body }) => body === undefined || (method !== 'GET' && method !== 'HEAD'), {
     path: ['body'],
