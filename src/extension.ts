@@ -35,6 +35,8 @@ export { GetJobLogsUseCase, type GetJobLogsInput } from './jobs/use-cases/get-jo
 export { GetJobStatusUseCase } from './jobs/use-cases/get-job-status.use-case.js';
 export { ListJobsUseCase, type ListJobsInput } from './jobs/use-cases/list-jobs.use-case.js';
 export { RetryJobUseCase, type RetryJobInput } from './jobs/use-cases/retry-job.use-case.js';
+export { FollowJobUseCase, type FollowJobInput, type JobNews } from './jobs/use-cases/follow-job.use-case.js';
+export { WaitForJobUseCase, type WaitForJobInput } from './jobs/use-cases/wait-for-job.use-case.js';
 export { RunJobNowUseCase } from './jobs/use-cases/run-job-now.use-case.js';
 export {
   SubmitJobUseCase,

@@ -22,10 +22,11 @@ const STATUS_OF_DOMAIN_ERROR: Record<string, HttpStatus> = {
   IDEMPOTENCY_IN_FLIGHT: HttpStatus.CONFLICT,
   IDEMPOTENCY_KEY_REUSED: HttpStatus.UNPROCESSABLE_ENTITY,
   RECORD_UNAVAILABLE: HttpStatus.SERVICE_UNAVAILABLE,
+  TOO_MANY_WATCHERS: HttpStatus.SERVICE_UNAVAILABLE,
 };
 
 /** What another try, a second later, may mend. */
-const PASSING = ['RECORD_UNAVAILABLE', 'IDEMPOTENCY_IN_FLIGHT'];
+const PASSING = ['RECORD_UNAVAILABLE', 'IDEMPOTENCY_IN_FLIGHT', 'TOO_MANY_WATCHERS'];
 
 /** A request cannot be made to produce an answer much larger than itself. */
 const MOST_ERRORS = 100;

@@ -11,6 +11,7 @@ import type {
   HeldClaim,
   JobFilter,
   JobHistory,
+  JobPulse,
   LiveCounts,
   PageRequest,
   Reaped,
@@ -120,6 +121,16 @@ export class InMemoryJobRepository extends JobRepository {
     const record = this.recordOf(tenant, id);
     const attempts = record?.attempts.map(({ token: _token, ...attempt }) => attempt);
     return record && attempts && { job: record.toJob(this.now), attempts };
+  }
+
+  async pulses(ids: readonly string[]): Promise<JobPulse[]> {
+    await this.answer();
+    return ids.flatMap((id) => {
+      const record = this.records.get(id);
+      if (!record) return [];
+      const { status, run, attemptsMade, progress } = record.toJob(this.now);
+      return [{ id, status, run, attemptsMade, progress, lastSeq: record.logs.at(-1)?.seq ?? 0 }];
+    });
   }
 
   async logs(tenant: string, id: string, page: { afterSeq: number; limit: number }): Promise<JobLogLine[]> {

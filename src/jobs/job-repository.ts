@@ -73,6 +73,12 @@ export interface JobHistory {
   attempts: JobAttempt[];
 }
 
+/** As much of a job as changes while somebody looks. */
+export interface JobPulse extends Pick<Job, 'id' | 'status' | 'run' | 'attemptsMade' | 'progress'> {
+  /** Of its latest log line; 0 where there is none. */
+  lastSeq: number;
+}
+
 export type Effect = (transaction: unknown) => Promise<Json>;
 
 /** A row that waits to be pushed. `data` is absent where it is too large to show. */
@@ -132,6 +138,9 @@ export abstract class JobRepository {
 
   /** A job and its attempts at one moment, oldest first. */
   abstract history(tenant: string, id: string): Promise<JobHistory | undefined>;
+
+  /** Of whichever tenant, in no order; ids that are not on record are left out. */
+  abstract pulses(ids: readonly string[]): Promise<JobPulse[]>;
 
   /** Oldest first, after `afterSeq`. */
   abstract logs(tenant: string, id: string, page: { afterSeq: number; limit: number }): Promise<JobLogLine[]>;

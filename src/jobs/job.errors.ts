@@ -98,6 +98,15 @@ export class IdempotencyInFlight extends DomainError {
   }
 }
 
+/** Nothing is wrong with the job: this process has no room for one more who waits for one. */
+export class TooManyWatchers extends DomainError {
+  readonly code = 'TOO_MANY_WATCHERS';
+
+  constructor() {
+    super('Too many clients of this process wait for jobs at the moment; try again.');
+  }
+}
+
 /** PostgreSQL did not answer, so nothing was promised. Where it fell silent while it committed, nobody knows the outcome. */
 export class RecordUnavailable extends DomainError {
   readonly code = 'RECORD_UNAVAILABLE';

@@ -10,6 +10,11 @@ export type JobStatus = (typeof JOB_STATUSES)[number];
 
 export type TerminalStatus = Extract<JobStatus, 'completed' | 'failed' | 'cancelled'>;
 
+/** Whether it is a terminal state: only a retry by hand leads out of it. */
+export function isOver(status: JobStatus): status is TerminalStatus {
+  return status === 'completed' || status === 'failed' || status === 'cancelled';
+}
+
 /** Every move a job can make, and the states that it may start from. Nothing else is legal. */
 const MOVES = {
   claim: { from: ['waiting', 'delayed'], to: ['active'] },

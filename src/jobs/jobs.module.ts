@@ -5,12 +5,15 @@ import { OutboxRelay } from './delivery/outbox-relay.js';
 import { Reconciler } from './delivery/reconciler.js';
 import { LaneLeases } from './delivery/lane-leases.js';
 import { CancelJobUseCase } from './use-cases/cancel-job.use-case.js';
+import { FollowJobUseCase } from './use-cases/follow-job.use-case.js';
 import { GetJobLogsUseCase } from './use-cases/get-job-logs.use-case.js';
 import { GetJobStatusUseCase } from './use-cases/get-job-status.use-case.js';
 import { ListJobsUseCase } from './use-cases/list-jobs.use-case.js';
 import { RetryJobUseCase } from './use-cases/retry-job.use-case.js';
 import { RunJobNowUseCase } from './use-cases/run-job-now.use-case.js';
 import { SubmitJobUseCase } from './use-cases/submit-job.use-case.js';
+import { WaitForJobUseCase } from './use-cases/wait-for-job.use-case.js';
+import { JobWatcher } from './watching/job-watcher.js';
 
 const useCases = [
   SubmitJobUseCase,
@@ -20,6 +23,8 @@ const useCases = [
   RetryJobUseCase,
   CancelJobUseCase,
   RunJobNowUseCase,
+  WaitForJobUseCase,
+  FollowJobUseCase,
 ];
 
 /**
@@ -27,7 +32,7 @@ const useCases = [
  * catalogue of job types and the lanes are global, provided by the process's own module.
  */
 @Module({
-  providers: [...useCases, Drift, Expiry, LaneLeases, OutboxRelay, Reconciler],
+  providers: [...useCases, Drift, Expiry, JobWatcher, LaneLeases, OutboxRelay, Reconciler],
   exports: [...useCases, Drift],
 })
 export class JobsModule {}

@@ -1,8 +1,18 @@
 import type { DataSource } from 'typeorm';
-import type { JobFilter, JobHistory, PageRequest } from '../jobs/job-repository.js';
+import type { JobFilter, JobHistory, JobPulse, PageRequest } from '../jobs/job-repository.js';
 import type { Job, JobAttempt, JobLogLine, JobStatus } from '../jobs/job.js';
 import { JobLogEntity } from './entities/job-log.entity.js';
-import { idFloor, JOB_COLUMNS, rowsOf, toJob, type JobRow } from './rows.js';
+import {
+  idFloor,
+  idRange,
+  JOB_COLUMNS,
+  LIVENESS,
+  rowsOf,
+  statusOf,
+  toJob,
+  type JobRow,
+  type Liveness,
+} from './rows.js';
 
 const FIND = `
 SELECT ${JOB_COLUMNS} FROM jobs j LEFT JOIN dispatch d ON d.job_id = j.id
@@ -18,6 +28,17 @@ SELECT ${JOB_COLUMNS}, (
 ) AS attempts
 FROM jobs j LEFT JOIN dispatch d ON d.job_id = j.id
 WHERE j.tenant = $1 AND j.id = $2`;
+
+/** Plan: lookups by id in the partitions that $2 and $3 leave, and the end of each job's log. */
+const PULSES = `
+SELECT j.id, j.status, j.run, j.attempts_made, coalesce(d.progress, j.progress) AS progress, ${LIVENESS},
+  coalesce((SELECT max(l.seq) FROM job_logs l WHERE l.job_id = j.id), 0)::float8 AS last_seq
+FROM jobs j LEFT JOIN dispatch d ON d.job_id = j.id
+WHERE j.id = ANY($1::uuid[]) AND j.id BETWEEN $2 AND $3`;
+
+interface PulseRow extends Liveness, Pick<JobRow, 'id' | 'run' | 'attempts_made' | 'progress'> {
+  last_seq: number;
+}
 
 /** Times as JSON has them. */
 type AttemptRow = Omit<JobAttempt, 'startedAt' | 'finishedAt'> & { startedAt: string; finishedAt: string };
@@ -70,6 +91,19 @@ export class JobReads {
       finishedAt: new Date(finishedAt),
     }));
     return { job: toJob(row, this.shards), attempts };
+  }
+
+  async pulses(ids: readonly string[]): Promise<JobPulse[]> {
+    if (ids.length === 0) return [];
+    const rows = await rowsOf<PulseRow>(this.database, PULSES, [ids, ...idRange(ids)]);
+    return rows.map((row) => ({
+      id: row.id,
+      status: statusOf(row),
+      run: row.run,
+      attemptsMade: row.attempts_made,
+      progress: row.progress,
+      lastSeq: row.last_seq,
+    }));
   }
 
   async logs(tenant: string, id: string, page: { afterSeq: number; limit: number }): Promise<JobLogLine[]> {

@@ -37,6 +37,17 @@ export function toJson(value: unknown): string | null {
   return value === null || value === undefined ? null : JSON.stringify(value);
 }
 
+/** What a state that is not stored follows from. */
+export const LIVENESS =
+  'd.job_id IS NOT NULL AS live, d.token IS NOT NULL AS claimed, d.run_at > now() AS later';
+
+export interface Liveness {
+  status: TerminalStatus | null;
+  live: boolean;
+  claimed: boolean;
+  later: boolean | null;
+}
+
 /** Columns of a job joined with its row in `dispatch` (`d`), where it has one. */
 export const JOB_COLUMNS = `
   j.id, j.tenant, j.type, j.queue, j.data, j.priority, j.max_attempts, j.backoff, j.timeout_ms, j.run, j.attempts_made,
@@ -44,9 +55,9 @@ export const JOB_COLUMNS = `
   coalesce(d.delivery, j.delivery) AS delivery, coalesce(d.progress, j.progress) AS progress,
   coalesce(d.run_at, j.run_at) AS run_at, coalesce(d.pushed_at, j.enqueued_at) AS enqueued_at,
   coalesce(d.claimed_at, j.started_at) AS started_at,
-  d.job_id IS NOT NULL AS live, d.token IS NOT NULL AS claimed, d.run_at > now() AS later`;
+  ${LIVENESS}`;
 
-export interface JobRow {
+export interface JobRow extends Liveness {
   id: string;
   tenant: string;
   type: string;
@@ -58,7 +69,6 @@ export interface JobRow {
   timeout_ms: number;
   run: number;
   attempts_made: number;
-  status: TerminalStatus | null;
   result: Json;
   error: JobError | null;
   finished_at: Date | null;
@@ -70,9 +80,6 @@ export interface JobRow {
   run_at: Date;
   enqueued_at: Date | null;
   started_at: Date | null;
-  live: boolean;
-  claimed: boolean;
-  later: boolean | null;
 }
 
 export function toJob(row: JobRow, shards: number): Job {
@@ -108,7 +115,7 @@ export function toJob(row: JobRow, shards: number): Job {
 }
 
 /** A live state is not stored: it follows from the row in `dispatch` and the database's clock. */
-function statusOf({ live, claimed, later, status }: JobRow): JobStatus {
+export function statusOf({ live, claimed, later, status }: Liveness): JobStatus {
   if (!live) return status ?? 'failed';
   if (claimed) return 'active';
   return later ? 'delayed' : 'waiting';

@@ -14,6 +14,7 @@ import {
   type HeldClaim,
   type JobFilter,
   type JobHistory,
+  type JobPulse,
   type LiveCounts,
   type PageRequest,
   type Reaped,
@@ -86,6 +87,10 @@ export class TypeOrmJobRepository extends JobRepository {
 
   history(tenant: string, id: string): Promise<JobHistory | undefined> {
     return answering(() => this.#reads.history(tenant, id));
+  }
+
+  pulses(ids: readonly string[]): Promise<JobPulse[]> {
+    return answering(() => this.#reads.pulses(ids));
   }
 
   logs(tenant: string, id: string, page: { afterSeq: number; limit: number }): Promise<JobLogLine[]> {

@@ -43,6 +43,7 @@ export function describeJobRepository(name: string, setup: () => Promise<RecordU
           () => jobs.insert([at.draft()], onceWith()),
           () => jobs.find(tenant, id),
           () => jobs.history(tenant, id),
+          () => jobs.pulses([id]),
           () => jobs.logs(tenant, id, { afterSeq: 0, limit: 1 }),
           () => jobs.list(tenant, {}, { limit: 1 }),
           () => jobs.retry(tenant, id),

@@ -197,6 +197,32 @@ export function describeControl({ scene, record }: Suite): void {
     });
   });
 
+  describe('a look at several jobs', () => {
+    it('tells what of them changes, and leaves out what is not on record', async () => {
+      const at = scene();
+      const waiting = await at.submit();
+      const claim = await at.claimNew();
+      const line = { at: new Date(), line: 'half of it' };
+      await at.jobs.report({ ...claim, progress: { percent: 50, step: 'half' }, lines: [line, line] });
+      const lines = await at.jobs.logs(at.tenant, claim.jobId, { afterSeq: 0, limit: 10 });
+
+      const seen = await at.jobs.pulses([waiting.id, claim.jobId, randomUUID()]);
+
+      expect(new Set(seen)).toEqual(
+        new Set([
+          { id: waiting.id, status: 'waiting', run: 1, attemptsMade: 0, progress: null, lastSeq: 0 },
+          {
+            ...{ id: claim.jobId, status: 'active', run: 1, attemptsMade: 0 },
+            ...{ progress: { percent: 50, step: 'half' }, lastSeq: lines.at(-1)!.seq },
+          },
+        ]),
+      );
+      await at.complete(claim);
+      expect(await at.jobs.pulses([claim.jobId])).toMatchObject([{ status: 'completed', attemptsMade: 1 }]);
+      expect(await at.jobs.pulses([])).toEqual([]);
+    });
+  });
+
   describe('a retry with other data', () => {
     it('hands these out from then on, and says so in the history', async () => {
       const at = scene();

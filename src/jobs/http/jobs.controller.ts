@@ -1,17 +1,21 @@
 import { Body, Controller, Get, HttpCode, Post, Query, Res } from '@nestjs/common';
-import { ApiBody, ApiOperation, ApiParam, ApiResponse, ApiTags } from '@nestjs/swagger';
+import { ApiBody, ApiHeader, ApiOperation, ApiParam, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { Response } from 'express';
 import { ApiProblems } from '../../http/api-problems.js';
 import { JsonEnvelopePipe } from '../../http/json-envelope.pipe.js';
 import { QueryPipe } from '../../http/query.pipe.js';
 import { Tenant } from '../../http/tenant.js';
 import { CancelJobUseCase } from '../use-cases/cancel-job.use-case.js';
+import { FollowJobUseCase } from '../use-cases/follow-job.use-case.js';
 import { GetJobLogsUseCase } from '../use-cases/get-job-logs.use-case.js';
 import { GetJobStatusUseCase } from '../use-cases/get-job-status.use-case.js';
 import { ListJobsUseCase } from '../use-cases/list-jobs.use-case.js';
 import { RetryJobUseCase } from '../use-cases/retry-job.use-case.js';
 import { RunJobNowUseCase } from '../use-cases/run-job-now.use-case.js';
 import { SubmitJobUseCase } from '../use-cases/submit-job.use-case.js';
+import { WaitForJobUseCase } from '../use-cases/wait-for-job.use-case.js';
+import { EventStream } from './event-stream.js';
+import { LastEventId, newsData, WaitDto } from './follow-job.dto.js';
 import { ApiIdempotent, IdempotencyKey, REPLAYED_HEADER, replayedHeader } from './idempotency-key.js';
 import { JobId } from './job-id.js';
 import { cursorAfterLine, JobLogsDto, logPageOf } from './job-logs.dto.js';
@@ -33,6 +37,7 @@ const asJob = new JsonEnvelopePipe(SubmitJobDto);
 const asJobs = new JsonEnvelopePipe(SubmitJobsDto);
 const asRetry = new JsonEnvelopePipe(RetryJobDto, { optional: true });
 const asListQuery = new QueryPipe(ListJobsDto, ['type', 'status', 'tag']);
+const asWaitQuery = new QueryPipe(WaitDto);
 const asLogsQuery = new QueryPipe(JobLogsDto);
 
 /** Jobs over HTTP: submit, find, read, and decide on. */
@@ -47,6 +52,8 @@ export class JobsController {
     private readonly retryJob: RetryJobUseCase,
     private readonly cancelJob: CancelJobUseCase,
     private readonly runJobNow: RunJobNowUseCase,
+    private readonly waitForJob: WaitForJobUseCase,
+    private readonly followJob: FollowJobUseCase,
   ) {}
 
   @Post()
@@ -117,14 +124,55 @@ export class JobsController {
   }
 
   @Get(':id')
-  @ApiOperation({ summary: 'Status, result and attempts of a job' })
+  @ApiOperation({
+    summary: 'Status, result and attempts of a job',
+    description: 'With `wait`, once it is over.',
+  })
   @ApiParam({ name: 'id', format: 'uuid' })
   @ApiResponse({ status: 200, type: JobDetailView })
   @ApiProblems(400, 404, 503)
-  async status(@Tenant() tenant: string, @JobId() id: string): Promise<JobDetailView> {
-    const { job, attempts } = await this.getJobStatus.execute({ tenant, id });
+  async status(
+    @Tenant() tenant: string,
+    @JobId() id: string,
+    @Query(asWaitQuery) { wait }: WaitDto,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<JobDetailView> {
+    const { job, attempts } =
+      wait === undefined
+        ? await this.getJobStatus.execute({ tenant, id })
+        : await this.waitForJob.execute({
+            tenant,
+            id,
+            atMost: Number(wait) * 1_000,
+            signal: closeOf(response),
+          });
 
     return { ...jobView(job), attempts: attempts.map(attemptView) };
+  }
+
+  @Get(':id/events')
+  @ApiOperation({
+    summary: 'Follow a job as it goes',
+    description:
+      'Server-sent events: `state` (status, run, attemptsMade, progress) at first and at each change, `log` for each line, ' +
+      '`end` (status, result, error) when it is over, after which nothing comes. A client that lost the stream goes on ' +
+      'after the line that its `Last-Event-ID` names.',
+  })
+  @ApiParam({ name: 'id', format: 'uuid' })
+  @ApiHeader({ name: 'Last-Event-ID', required: false, schema: { type: 'string', pattern: '^\\d{1,15}$' } })
+  @ApiResponse({ status: 200, content: { 'text/event-stream': { schema: { type: 'string' } } } })
+  @ApiProblems(400, 404, 503)
+  async events(
+    @Tenant() tenant: string,
+    @JobId() id: string,
+    @LastEventId() afterSeq: number | undefined,
+    @Res() response: Response,
+  ): Promise<void> {
+    const stream = new EventStream(response);
+    for await (const news of this.followJob.execute({ tenant, id, afterSeq, signal: stream.signal })) {
+      await stream.send(news.kind, news.seq, newsData(news));
+    }
+    stream.end();
   }
 
   @Get(':id/logs')
@@ -189,4 +237,11 @@ export class JobsController {
   async runNow(@Tenant() tenant: string, @JobId() id: string): Promise<JobView> {
     return jobView(await this.runJobNow.execute({ tenant, id }));
   }
+}
+
+/** Aborted when the client has gone. */
+function closeOf(response: Response): AbortSignal {
+  const closed = new AbortController();
+  response.on('close', () => closed.abort());
+  return closed.signal;
 }
