@@ -30,6 +30,10 @@ import {
 } from '../../src/jobs/job.errors.js';
 import { JobQueue } from '../../src/jobs/job-queue.js';
 import type { Job, JobAttempt, Json } from '../../src/jobs/job.js';
+import { CancelJobUseCase } from '../../src/jobs/use-cases/cancel-job.use-case.js';
+import { FollowJobUseCase } from '../../src/jobs/use-cases/follow-job.use-case.js';
+import { RunJobNowUseCase } from '../../src/jobs/use-cases/run-job-now.use-case.js';
+import { WaitForJobUseCase } from '../../src/jobs/use-cases/wait-for-job.use-case.js';
 import { GetJobLogsUseCase } from '../../src/jobs/use-cases/get-job-logs.use-case.js';
 import { GetJobStatusUseCase } from '../../src/jobs/use-cases/get-job-status.use-case.js';
 import { ListJobsUseCase } from '../../src/jobs/use-cases/list-jobs.use-case.js';
@@ -103,6 +107,9 @@ function jobOf(input: Omit<SubmitJobInput, 'tenant'>, id = ID): Job {
     finishedAt: null,
   };
 }
+
+/** The edge is the same for them; what they do is tried over real stores. */
+const NOT_CALLED = [CancelJobUseCase, RunJobNowUseCase, WaitForJobUseCase, FollowJobUseCase];
 
 /** Use cases over nothing: they keep the last input, and judge data as the real ones do. */
 class FakeUseCases {
@@ -282,6 +289,7 @@ async function start(http: Partial<AppConfig['http']> = {}): Promise<Running> {
       { provide: GetJobLogsUseCase, useValue: useCases.logs },
       { provide: RetryJobUseCase, useValue: useCases.retry },
       { provide: GetStatsUseCase, useValue: useCases.stats },
+      ...NOT_CALLED.map((provide) => ({ provide, useValue: {} })),
     ],
   })
   class TestModule {}
