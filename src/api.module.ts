@@ -6,6 +6,7 @@ import { ThrottlingModule } from './http/throttling.module.js';
 import { JobTypesController } from './job-types/http/job-types.controller.js';
 import { JobsController } from './jobs/http/jobs.controller.js';
 import { JobsModule } from './jobs/jobs.module.js';
+import { OperationsModule } from './operations/operations.module.js';
 import type { Platform } from './platform.js';
 import { StatsModule } from './stats/stats.module.js';
 
@@ -22,6 +23,7 @@ export class ApiModule {
         JobsModule,
         HealthModule,
         StatsModule,
+        OperationsModule,
         ThrottlingModule.forRoot(config),
         ...(ui ? [BullBoard.forLanes(config, queues)] : []),
       ],

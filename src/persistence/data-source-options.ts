@@ -8,6 +8,7 @@ import { JobAttemptEntity } from './entities/job-attempt.entity.js';
 import { JobEventEntity } from './entities/job-event.entity.js';
 import { JobLogEntity } from './entities/job-log.entity.js';
 import { JobEntity } from './entities/job.entity.js';
+import { OperationEntity } from './entities/operation.entity.js';
 import { QueuePauseEntity } from './entities/queue-pause.entity.js';
 import { LaneLeaseEntity } from './entities/lane-lease.entity.js';
 import { TopologyEntity } from './entities/topology.entity.js';
@@ -17,6 +18,7 @@ import { LeasePerLane1764100000000 } from './migrations/1764100000000-lease-per-
 import { Drift1764300000000 } from './migrations/1764300000000-drift.js';
 import { IdempotencyKeys1764200000000 } from './migrations/1764200000000-idempotency-keys.js';
 import { SubmitOptions1764400000000 } from './migrations/1764400000000-submit-options.js';
+import { Operations1764450000000 } from './migrations/1764450000000-operations.js';
 import { watchedClient } from './watched-client.js';
 
 /** A request waits this long for a connection, in ms; then the record counts as unavailable. */
@@ -44,6 +46,7 @@ export function dataSourceOptions({ database }: Pick<AppConfig, 'database'>): Da
       JobEventEntity,
       JobLogEntity,
       LaneLeaseEntity,
+      OperationEntity,
       QueuePauseEntity,
       TopologyEntity,
       WorkerEntity,
@@ -54,6 +57,7 @@ export function dataSourceOptions({ database }: Pick<AppConfig, 'database'>): Da
       IdempotencyKeys1764200000000,
       Drift1764300000000,
       SubmitOptions1764400000000,
+      Operations1764450000000,
     ],
     migrationsTableName: 'migrations',
     synchronize: false,

@@ -33,11 +33,6 @@ export function isLockTimeout(error: unknown): boolean {
   return sqlStateOf(error) === '55P03';
 }
 
-/** A unique index has refused the row. */
-export function isDuplicate(error: unknown): boolean {
-  return sqlStateOf(error) === '23505';
-}
-
 /** Runs a database call; a server that does not answer becomes RecordUnavailable. The domain's refusals pass. */
 export async function answering<T>(call: () => Promise<T>): Promise<T> {
   try {

@@ -124,10 +124,12 @@ export class JobReads {
   }
 }
 
-function listQuery(
+/** @param limit null for all of them @param columns `id` must be among them: the rows come by it, the greatest first */
+export function listQuery(
   tenant: string,
   filter: JobFilter,
-  page: PageRequest,
+  page: { limit: number | null; before?: string },
+  columns = JOB_COLUMNS,
 ): { sql: string; parameters: unknown[] } {
   const parameters: unknown[] = [];
   const bind = (value: unknown) => `$${parameters.push(value)}`;
@@ -146,7 +148,7 @@ function listQuery(
     : [{ from: 'jobs j LEFT JOIN dispatch d ON d.job_id = j.id', condition: 'true' }];
   const pages = sources.map(
     ({ from, condition }) =>
-      `(SELECT ${JOB_COLUMNS} FROM ${from} WHERE ${common.join(' AND ')} AND (${condition}) ORDER BY j.id DESC LIMIT ${limit})`,
+      `(SELECT ${columns} FROM ${from} WHERE ${common.join(' AND ')} AND (${condition}) ORDER BY j.id DESC LIMIT ${limit})`,
   );
   const sql =
     pages.length === 1 ? (pages[0] ?? '') : `${pages.join(' UNION ALL ')} ORDER BY id DESC LIMIT ${limit}`;

@@ -4,8 +4,10 @@ import { AppConfig } from '../config/app-config.js';
 import { JobRepository } from '../jobs/job-repository.js';
 import { dataSourceOptions } from './data-source-options.js';
 import { ExpiredKeys } from './expired-keys.js';
+import { OperationRepository } from '../operations/operation-repository.js';
 import { Partitions } from './partitions.js';
 import { TypeOrmJobRepository } from './typeorm-job-repository.js';
+import { TypeOrmOperationRepository } from './typeorm-operation-repository.js';
 
 /** The record: PostgreSQL through TypeORM. */
 @Global()
@@ -16,7 +18,12 @@ import { TypeOrmJobRepository } from './typeorm-job-repository.js';
       useFactory: (config: AppConfig) => ({ ...dataSourceOptions(config), retryAttempts: 0 }),
     }),
   ],
-  providers: [Partitions, ExpiredKeys, { provide: JobRepository, useClass: TypeOrmJobRepository }],
-  exports: [JobRepository],
+  providers: [
+    Partitions,
+    ExpiredKeys,
+    { provide: JobRepository, useClass: TypeOrmJobRepository },
+    { provide: OperationRepository, useClass: TypeOrmOperationRepository },
+  ],
+  exports: [JobRepository, OperationRepository],
 })
 export class PersistenceModule {}

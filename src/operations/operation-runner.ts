@@ -1,0 +1,54 @@
+import {
+  Injectable,
+  Logger,
+  type BeforeApplicationShutdown,
+  type OnApplicationBootstrap,
+} from '@nestjs/common';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Repeater } from '../jobs/delivery/repeater.js';
+import { OperationRepository } from './operation-repository.js';
+
+const INTERVAL = 500;
+const BATCH = 500;
+/** Between two batches (ms), so that submits and settlements have their turn. */
+const PAUSE = 25;
+
+/** Carries operations on, batch by batch, also those that another process left behind. */
+@Injectable()
+export class OperationRunner implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  readonly #logger = new Logger('Operations');
+  readonly #runs = new Repeater(() => this.run(), INTERVAL);
+  #closing = false;
+  #down = false;
+
+  constructor(private readonly operations: OperationRepository) {}
+
+  onApplicationBootstrap(): void {
+    this.#runs.start();
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    this.#closing = true;
+    await this.#runs.stop();
+  }
+
+  /** Until nothing is left to do. Exposed for tests. */
+  async run(): Promise<void> {
+    try {
+      while (!this.#closing) {
+        const operation = await this.operations.step(BATCH);
+        this.#down = false;
+        if (!operation) return;
+        if (operation.status === 'completed') {
+          const { id, kind, matched, changed } = operation;
+          this.#logger.log('completed', { id, kind, matched, changed });
+        }
+        await sleep(PAUSE);
+      }
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      if (!this.#down) this.#logger.warn('operations wait', { reason });
+      this.#down = true;
+    }
+  }
+}
