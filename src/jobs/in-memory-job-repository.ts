@@ -30,6 +30,12 @@ interface KnownKey {
   until: number;
 }
 
+/** What the twin calls a transaction: what was written in it is put on record when it commits. */
+class Transaction {
+  readonly written: JobRecord[] = [];
+  open = true;
+}
+
 /** A job that is not over, with its live row. */
 type Live = [record: JobRecord, live: LiveRow];
 
@@ -108,6 +114,32 @@ export class InMemoryJobRepository extends JobRepository {
 
     const jobs = this.insertAll(drafts);
     this.keys.set(place, { fingerprint: once.fingerprint, jobs, until: this.now + this.keysLast });
+    return jobs;
+  }
+
+  /** Commits what `work` has inserted with the transaction that it is given, unless it throws. */
+  async transaction<T>(work: (transaction: unknown) => Promise<T>): Promise<T> {
+    const transaction = new Transaction();
+    const result = await work(transaction).finally(() => (transaction.open = false));
+    await this.answer();
+    const all = [...this.records.values(), ...transaction.written].sort((a, b) => (a.id < b.id ? -1 : 1));
+    this.records.clear();
+    for (const record of all) this.records.set(record.id, record);
+    return result;
+  }
+
+  async insertWithin(transaction: unknown, drafts: readonly JobDraft[]): Promise<SubmittedJob[]> {
+    await this.answer();
+    if (!(transaction instanceof Transaction) || !transaction.open)
+      throw new TypeError('manager must be an open transaction');
+    const known = new Map(this.records);
+    const jobs = this.insertAll(drafts);
+    for (const { id, duplicate } of jobs) {
+      const record = this.records.get(id);
+      if (!record || duplicate || known.has(id)) continue;
+      this.records.delete(id);
+      transaction.written.push(record);
+    }
     return jobs;
   }
 

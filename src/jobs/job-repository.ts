@@ -134,6 +134,15 @@ export abstract class JobRepository {
    */
   abstract insert(drafts: readonly JobDraft[], once?: Once): Promise<SubmittedJob[]>;
 
+  /**
+   * The same inside the caller's own transaction: the jobs exist if and only if it commits. Until then nobody else sees
+   * them. A refusal undoes what this call has written, and leaves the transaction open.
+   *
+   * @param transaction the implementation's own
+   * @throws DuplicateJob
+   */
+  abstract insertWithin(transaction: unknown, drafts: readonly JobDraft[]): Promise<SubmittedJob[]>;
+
   abstract find(tenant: string, id: string): Promise<Job | undefined>;
 
   /** A job and its attempts at one moment, oldest first. */

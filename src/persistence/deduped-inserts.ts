@@ -59,12 +59,19 @@ export class DedupedInserts {
     private readonly ensurePartitions: () => Promise<void>,
   ) {}
 
-  /** @param drafts all of one tenant @throws DuplicateJob */
-  async insert(drafts: readonly JobDraft[]): Promise<SubmittedJob[]> {
+  /**
+   * @param drafts all of one tenant
+   * @param outer an open transaction: the request then has a savepoint in it
+   * @throws DuplicateJob
+   */
+  async insert(
+    drafts: readonly JobDraft[],
+    outer: Pick<DataSource, 'transaction'> = this.database,
+  ): Promise<SubmittedJob[]> {
     for (let tries = 1; ; tries++) {
       try {
         return await withPartitions(this.ensurePartitions, () =>
-          this.database.transaction((manager) => this.insertIn(manager, drafts)),
+          outer.transaction((manager) => this.insertIn(manager, drafts)),
         );
       } catch (error) {
         if (!(error instanceof HolderGone) || tries === MOST_TRIES) throw error;

@@ -1,4 +1,4 @@
-import type { DataSource } from 'typeorm';
+import type { DataSource, EntityManager } from 'typeorm';
 import type { Job, JobDraft } from '../jobs/job.js';
 import { shardOf } from '../jobs/shard.js';
 import { sqlStateOf } from './database-error.js';
@@ -67,6 +67,12 @@ export class JobInserts {
 
   insert(drafts: readonly JobDraft[]): Promise<Job[]> {
     return this.#commits.submit(drafts);
+  }
+
+  /** In a statement of its own. */
+  async insertIn(manager: EntityManager, drafts: readonly JobDraft[]): Promise<Job[]> {
+    const rows = await rowsOf<InsertedRow>(manager, INSERT, [...columnsOf(drafts), this.shards]);
+    return drafts.map((draft, index) => newJob(draft, rows[index] as InsertedRow, this.shards));
   }
 
   private async flush(requests: (readonly JobDraft[])[]): Promise<Job[][]> {

@@ -25,6 +25,7 @@ import { ClaimKeeping } from './claim-keeping.js';
 import { answering } from './database-error.js';
 import { DedupedInserts } from './deduped-inserts.js';
 import { DispatchLedger } from './dispatch-ledger.js';
+import { InsertsWithin } from './inserts-within.js';
 import { JobClaims } from './job-claims.js';
 import { JobControl } from './job-control.js';
 import { JobExpiry } from './job-expiry.js';
@@ -43,6 +44,7 @@ export class TypeOrmJobRepository extends JobRepository {
   readonly #inserts: JobInserts;
   readonly #keyedInserts: KeyedInserts;
   readonly #dedupedInserts: DedupedInserts;
+  readonly #insertsWithin: InsertsWithin;
   readonly #reads: JobReads;
   readonly #retries: JobRetries;
   readonly #control: JobControl;
@@ -61,6 +63,7 @@ export class TypeOrmJobRepository extends JobRepository {
     this.#inserts = new JobInserts(database, shards, ensure);
     this.#keyedInserts = new KeyedInserts(database, shards, config.submit.idempotencyTtl, ensure);
     this.#dedupedInserts = new DedupedInserts(database, shards, ensure);
+    this.#insertsWithin = new InsertsWithin(database, this.#inserts, this.#dedupedInserts, ensure);
     this.#reads = new JobReads(database, shards);
     this.#retries = new JobRetries(database, shards);
     this.#control = new JobControl(database);
@@ -79,6 +82,10 @@ export class TypeOrmJobRepository extends JobRepository {
       const deduped = drafts.some(({ dedupeKey }) => dedupeKey !== undefined);
       return (deduped ? this.#dedupedInserts : this.#inserts).insert(drafts);
     });
+  }
+
+  insertWithin(transaction: unknown, drafts: readonly JobDraft[]): Promise<SubmittedJob[]> {
+    return answering(() => this.#insertsWithin.insert(transaction, drafts));
   }
 
   find(tenant: string, id: string): Promise<Job | undefined> {

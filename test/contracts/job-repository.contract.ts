@@ -8,6 +8,7 @@ import { describeLiveness } from './job-repository.liveness.contract.js';
 import { describeOptions } from './job-repository.options.contract.js';
 import { describeSubmitting } from './job-repository.submitting.contract.js';
 import { describeWorking } from './job-repository.working.contract.js';
+import { describeWithin } from './job-repository.within.contract.js';
 import { type RecordUnderTest, Scene } from './record-scene.js';
 
 /** The promises of JobRepository. `setup` gives the suite one record, shared by all its tests. */
@@ -24,6 +25,7 @@ export function describeJobRepository(name: string, setup: () => Promise<RecordU
 
     describeSubmitting(suite);
     describeIdempotency(suite);
+    describeWithin(suite);
     describeListing(suite);
     describeWorking(suite);
     describeControl(suite);

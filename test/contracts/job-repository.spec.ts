@@ -26,6 +26,7 @@ describeJobRepository('InMemoryJobRepository', async () => {
     wait: async (ms) => jobs.advance(ms),
     beat: async (workerId) => jobs.beat(workerId),
     knowsWorker: async (workerId) => jobs.knowsWorker(workerId),
+    transaction: (work) => jobs.transaction(work),
     events: async (jobId) => jobs.events(jobId),
     goDown: async () => jobs.goDown(),
     comeBack: async () => jobs.comeBack(),
@@ -376,6 +377,7 @@ function recordOn(postgres: PrivatePostgres, database: DataSource, neighbour: Da
     beat: async (workerId) => void (await database.query(BEAT, [workerId])),
     knowsWorker: async (workerId) =>
       (await database.query<unknown[]>('SELECT FROM workers WHERE id = $1', [workerId])).length === 1,
+    transaction: (work) => database.transaction(work),
     events: (jobId) =>
       database.query('SELECT kind, detail FROM job_events WHERE job_id = $1 ORDER BY seq', [jobId]),
     goDown: () => postgres.kill(),

@@ -18,6 +18,8 @@ export interface RecordUnderTest {
   /** A heartbeat of the process `host:1`. */
   beat(workerId: string): Promise<void>;
   knowsWorker(workerId: string): Promise<boolean>;
+  /** Commits what `work` does by the transaction that it is given, unless it throws. */
+  transaction<T>(work: (transaction: unknown) => Promise<T>): Promise<T>;
   events(jobId: string): Promise<{ kind: string; detail: unknown }[]>;
   goDown(): Promise<void>;
   /** Returns when it answers again. */

@@ -54,6 +54,26 @@ describe('an effect in the transaction of the settlement', () => {
     expect(await jobs.find('default', claim.jobId)).toMatchObject({ status: 'completed', result: 'booked' });
   });
 
+  it('hands work on exactly once: what it submits is committed with it, or not at all', async () => {
+    const claim = await claimed();
+    const followUp = aDraft({ tenant: claim.jobId });
+    const handingOn =
+      (fault?: Error): Effect =>
+      async (transaction) => {
+        await jobs.insertWithin(transaction, [followUp]);
+        if (fault) throw fault;
+        return null;
+      };
+    const followUps = () => jobs.list(claim.jobId, {}, { limit: 10 });
+
+    await expect(jobs.settleWith(claim, handingOn(new Error('late')))).rejects.toThrow();
+    expect(await followUps()).toEqual([]);
+
+    await jobs.settleWith(claim, handingOn());
+    await jobs.settleWith(claim, handingOn());
+    expect(await followUps()).toHaveLength(1);
+  });
+
   it('leaves nothing behind when it throws', async () => {
     const claim = await claimed();
 

@@ -100,6 +100,59 @@ describe('one job', () => {
     expect(await queue.depth(lane)).toBe(0);
   });
 
+  it('in a transaction of the caller exists once that commits, and is left to the relay', async () => {
+    const { submitJob, jobs, queue, relay } = setup();
+
+    const { id } = await jobs.transaction(async (manager) => {
+      const job = await submitJob.execute(anEmail, { manager });
+      const [second] = await submitJob.executeMany(tenant, [anEmail], undefined, { manager });
+      expect([await jobs.find(tenant, job.id), await jobs.find(tenant, second!.id)]).toEqual([
+        undefined,
+        undefined,
+      ]);
+      return job;
+    });
+
+    expect(await jobs.list(tenant, {}, { limit: 10 })).toHaveLength(2);
+    await turns();
+    expect(await queue.depth(lane)).toBe(0);
+    jobs.advance(1_000);
+    await relay.relayBacklogs();
+    expect(queue.take(lane)).toMatchObject({ jobId: id });
+  });
+
+  it('never exists where the transaction of the caller is rolled back', async () => {
+    const { submitJob, jobs, queue, relay } = setup();
+
+    const rolledBack = jobs.transaction(async (manager) => {
+      await submitJob.execute(anEmail, { manager });
+      throw new Error('changed my mind');
+    });
+
+    await expect(rolledBack).rejects.toThrow('changed my mind');
+    jobs.advance(1_000);
+    await relay.relayBacklogs();
+    expect(await jobs.list(tenant, {}, { limit: 10 })).toEqual([]);
+    expect(await queue.depth(lane)).toBe(0);
+  });
+
+  it('is validated in a transaction as anywhere, and takes no idempotency key there', async () => {
+    const { submitJob, jobs } = setup();
+
+    await jobs.transaction(async (manager) => {
+      const wrong = { ...anEmail, data: { to: 'nobody' } };
+      expect(await violations(submitJob.execute(wrong, { manager }))).toEqual(['data.to']);
+      const many = submitJob.executeMany(tenant, [anEmail, wrong], undefined, { manager });
+      expect(await violations(many)).toEqual(['jobs.1.data.to']);
+      const keyed = { ...anEmail, idempotencyKey: 'k' };
+      expect(await violations(submitJob.execute(keyed, { manager }))).toEqual(['idempotencyKey']);
+      const manyKeyed = submitJob.executeMany(tenant, [anEmail], 'k', { manager });
+      expect(await violations(manyKeyed)).toEqual(['idempotencyKey']);
+    });
+
+    expect(await jobs.list(tenant, {}, { limit: 1 })).toEqual([]);
+  });
+
   it('keeps the data as they were sent, not as the schema reads them', async () => {
     const { submitJob } = setup();
 

@@ -39,6 +39,12 @@ export interface SubmitOptions {
   onDuplicate?: OnDuplicate;
 }
 
+/** The caller's own transaction in the record's database. */
+export interface Within {
+  /** TypeORM's EntityManager, while its transaction is open. */
+  manager: unknown;
+}
+
 /** Accepts work: answers only once the row is committed, and never waits for the queue. */
 @Injectable()
 export class SubmitJobUseCase {
@@ -48,23 +54,33 @@ export class SubmitJobUseCase {
     private readonly relay: OutboxRelay,
   ) {}
 
-  /** @throws ValidationFailed, ContradictoryOptions, DuplicateJob, IdempotencyKeyReused, IdempotencyInFlight, RecordUnavailable */
-  async execute({ tenant, idempotencyKey, ...submission }: SubmitJobInput): Promise<SubmittedJob> {
+  /**
+   * @param within the job then exists if and only if this transaction commits; not together with an `idempotencyKey`
+   * @throws ValidationFailed, ContradictoryOptions, DuplicateJob, IdempotencyKeyReused, IdempotencyInFlight, RecordUnavailable
+   */
+  async execute(
+    { tenant, idempotencyKey, ...submission }: SubmitJobInput,
+    within?: Within,
+  ): Promise<SubmittedJob> {
+    assertKeyStandsAlone(idempotencyKey, within);
     const draft = this.draft(tenant, submission, idempotencyKey !== undefined);
-    const [job] = await this.commit([draft], onceFor(idempotencyKey, 'submit', [submission]));
+    const [job] = await this.commit([draft], onceFor(idempotencyKey, 'submit', [submission]), within);
     return job as SubmittedJob;
   }
 
   /**
    * All or none.
    * @param idempotencyKey stands for all of them together
+   * @param within as for `execute`
    * @throws what `execute` throws, with paths that start with `jobs.<index>`
    */
   async executeMany(
     tenant: string,
     submissions: readonly Submission[],
     idempotencyKey?: string,
+    within?: Within,
   ): Promise<SubmittedJob[]> {
+    assertKeyStandsAlone(idempotencyKey, within);
     const errors: ValidationFailed[] = [];
     const drafts = submissions.flatMap((submission, index) => {
       try {
@@ -77,11 +93,16 @@ export class SubmitJobUseCase {
     });
     if (errors.length > 0) throw allOf(errors);
 
-    return this.commit(drafts, onceFor(idempotencyKey, 'submit many', submissions));
+    return this.commit(drafts, onceFor(idempotencyKey, 'submit many', submissions), within);
   }
 
-  /** What is replayed, or was there before, was handed over when it was new. */
-  private async commit(drafts: JobDraft[], once?: Once): Promise<SubmittedJob[]> {
+  /**
+   * What is replayed, or was there before, was handed over when it was new. Of what another's transaction will commit,
+   * or not, the backlog relay hears from the record.
+   */
+  private async commit(drafts: JobDraft[], once?: Once, within?: Within): Promise<SubmittedJob[]> {
+    if (within) return this.jobs.insertWithin(within.manager, drafts);
+
     const jobs = await this.jobs.insert(drafts, once);
     this.relay.wake(jobs.filter(({ replayed, duplicate }) => !replayed && !duplicate));
     return jobs;
@@ -128,6 +149,13 @@ function assertConsistent(
       'dedupeKey',
       'cannot be given together with an Idempotency-Key: it says already what may be repeated',
     );
+}
+
+/** A key is taken for good or not at all, and a transaction may still be rolled back. @throws ContradictoryOptions */
+function assertKeyStandsAlone(idempotencyKey: string | undefined, within: Within | undefined): void {
+  if (!within || idempotencyKey === undefined) return;
+  const message = 'cannot be given together with a transaction';
+  throw new ContradictoryOptions([{ path: 'idempotencyKey', message }]);
 }
 
 /** By value, and as it was sent: what a type's defaults fill in may change between two tries. */
