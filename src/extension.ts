@@ -7,6 +7,7 @@ export { exponential, fixed } from './job-types/backoff.js';
 export type { Duration } from './job-types/duration.js';
 export { JobType, type JobContext, type JobHandler, type JobTypeOptions } from './job-types/job-type.js';
 export { JobTypesModule, type JobTypesDeclaration } from './job-types/job-types.module.js';
+export { DataSource, type EntityManager } from 'typeorm';
 export { inSettlement } from './persistence/in-settlement.js';
 export type { JobFilter } from './jobs/job-repository.js';
 export {
@@ -42,4 +43,5 @@ export {
   SubmitJobUseCase,
   type SubmitJobInput,
   type SubmitOptions,
+  type Within,
 } from './jobs/use-cases/submit-job.use-case.js';

@@ -57,21 +57,24 @@ function built(sources: string): string {
 /**
  * The module that a page of documentation shows: its files, each named by the comment on its first line, compiled by
  * TypeScript with the settings that the page gives.
- * @param section the heading under which the files stand
+ * @param sections the headings under which the files stand
+ * @returns the paths of the entries
  */
-export function buildDocumented(page: string, section: string, entry: string): string {
+export function buildDocumented(page: string, sections: string[], entries: string[]): string[] {
   const folder = teamFolder(['@nestjs/common', 'zod', 'typescript', '@types/node']);
   const text = readFileSync(resolve(repository, page), 'utf8');
-  const [, chapter = ''] = text.split(`\n## ${section}\n`);
-  const [shown = ''] = chapter.split('\n## ');
+  const shown = sections.map((section) => {
+    const [, chapter = ''] = text.split(`\n## ${section}\n`);
+    return chapter.split('\n## ')[0];
+  });
 
-  for (const [, file = '', content = ''] of shown.matchAll(/^```\w+\n\/\/ (\S+)\n(.*?)^```$/gms)) {
+  for (const [, file = '', content = ''] of shown.join('').matchAll(/^```\w+\n\/\/ (\S+)\n(.*?)^```$/gms)) {
     mkdirSync(dirname(join(folder, file)), { recursive: true });
     writeFileSync(join(folder, file), content);
   }
   const compiler = join(folder, 'node_modules', 'typescript', 'bin', 'tsc');
   execFileSync(process.execPath, [compiler], { cwd: folder, encoding: 'utf8' });
-  return join(folder, entry);
+  return entries.map((entry) => join(folder, entry));
 }
 
 function compiled(file: string): string {

@@ -1,7 +1,12 @@
 import { buildDocumented, buildLedger } from '../../support/extension.js';
 import { startPlatform, type TestPlatform } from '../../support/platform.js';
 
-const buildReminders = () => buildDocumented('docs/job-types.md', 'From outside', 'dist/reminders.module.js');
+const buildShown = () =>
+  buildDocumented(
+    'docs/job-types.md',
+    ['From outside', 'In a transaction of your own'],
+    ['dist/reminders.module.js', 'dist/orders.module.js'],
+  );
 
 interface Effect {
   key: string;
@@ -22,7 +27,7 @@ describe("another team's module", () => {
   let platform: TestPlatform;
 
   beforeAll(async () => {
-    platform = await startPlatform({ env: { EXTENSIONS: `${buildLedger()},${buildReminders()}` } });
+    platform = await startPlatform({ env: { EXTENSIONS: [buildLedger(), ...buildShown()].join() } });
   });
   afterAll(() => platform?.stop());
 
@@ -33,6 +38,21 @@ describe("another team's module", () => {
     expect((await platform.until(submitted.body.id, 'completed')).result).toEqual({
       text: 'Dear Ada, your invoice is 30 days old.',
     });
+  });
+
+  it('submits in a transaction of its own, as the documentation shows: a job for each order, and none without', async () => {
+    const place = () => platform.request<{ jobId: string }>('POST', '/orders', { customer: 'Grace' });
+
+    const placed = await place();
+    const again = await place();
+
+    expect([placed.status, again.status]).toEqual([201, 500]);
+    expect((await platform.until(placed.body.jobId, 'completed')).data).toEqual({
+      customer: 'Grace',
+      days: 30,
+    });
+    expect(await platform.value("SELECT count(*)::int FROM jobs WHERE data->>'customer' = 'Grace'")).toBe(1);
+    expect(await platform.value("SELECT count(*)::int FROM dispatch WHERE type = 'remind'")).toBe(0);
   });
 
   it('fails a job for good with what it imports from the platform', async () => {
