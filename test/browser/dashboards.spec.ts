@@ -64,12 +64,14 @@ describe('in the API', () => {
     await page.locator('main').getByRole('link', { name: 'default', exact: true }).waitFor();
   });
 
-  it('Swagger UI has an example of each type, and submits those that need no network', async () => {
+  it('Swagger UI submits the example of each type', async () => {
     const swagger = new SwaggerUi(page);
     await swagger.open(API);
-    expect(await swagger.openSubmit()).toEqual(['demo', 'http_request', 'send_email']);
+    const types = await swagger.openSubmit();
+    expect(types).toEqual(['demo', 'http_request', 'send_email']);
 
-    for (const type of ['demo', 'send_email']) await submitExample(swagger, type);
+    // The worker is busy, so that no request leaves this machine.
+    for (const type of types) await submitExample(swagger, type);
 
     await page.setViewportSize({ width: 1280, height: 1160 });
     await swagger.showExchange();
