@@ -272,7 +272,7 @@ export class JobRecord {
     return this.json.length > LARGEST_SHOWN ? due : { ...due, data: this.data() };
   }
 
-  private toClaim({ delivery, crashes }: LiveRow, token: string): Claim {
+  private toClaim({ delivery, crashes, claim, runAt }: LiveRow, token: string): Claim {
     const { tenant, type, queue, options } = this.draft;
     const { attempts, backoff, timeout } = options;
     return {
@@ -284,6 +284,7 @@ export class JobRecord {
         backoff: { ...backoff },
         timeout,
         crashes,
+        waited: (claim?.at ?? runAt) - runAt,
       },
     };
   }

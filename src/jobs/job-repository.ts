@@ -51,6 +51,8 @@ export interface Claim extends Delivery {
   timeout: number;
   /** Processes that have died with this job in hand. Above 0 it must run alone. */
   crashes: number;
+  /** ms from the moment it was due to the claim. */
+  waited: number;
 }
 
 /** A claim as far as its fence needs it. */

@@ -4,6 +4,7 @@ import { Expiry } from './delivery/expiry.js';
 import { OutboxRelay } from './delivery/outbox-relay.js';
 import { Reconciler } from './delivery/reconciler.js';
 import { LaneLeases } from './delivery/lane-leases.js';
+import { JobActivity } from './statistics/job-activity.js';
 import { CancelJobUseCase } from './use-cases/cancel-job.use-case.js';
 import { FollowJobUseCase } from './use-cases/follow-job.use-case.js';
 import { GetJobLogsUseCase } from './use-cases/get-job-logs.use-case.js';
@@ -28,11 +29,12 @@ const useCases = [
 ];
 
 /**
- * What other modules ask of jobs, and the way of committed work to the queue. The ports (JobRepository, JobQueue), the
- * catalogue of job types and the lanes are global, provided by the process's own module.
+ * What other modules ask of jobs, and the way of committed work to the queue. The ports (JobRepository,
+ * StatisticsRepository, JobQueue), the catalogue of job types and the lanes are global, provided by the process's own
+ * module.
  */
 @Module({
-  providers: [...useCases, Drift, Expiry, JobWatcher, LaneLeases, OutboxRelay, Reconciler],
-  exports: [...useCases, Drift],
+  providers: [...useCases, Drift, Expiry, JobActivity, JobWatcher, LaneLeases, OutboxRelay, Reconciler],
+  exports: [...useCases, Drift, JobActivity],
 })
 export class JobsModule {}

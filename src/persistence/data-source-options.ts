@@ -9,6 +9,7 @@ import { JobEventEntity } from './entities/job-event.entity.js';
 import { JobLogEntity } from './entities/job-log.entity.js';
 import { JobEntity } from './entities/job.entity.js';
 import { OperationEntity } from './entities/operation.entity.js';
+import { JobStatisticsEntity } from './entities/job-statistics.entity.js';
 import { QueuePauseEntity } from './entities/queue-pause.entity.js';
 import { LaneLeaseEntity } from './entities/lane-lease.entity.js';
 import { TopologyEntity } from './entities/topology.entity.js';
@@ -19,6 +20,7 @@ import { Drift1764300000000 } from './migrations/1764300000000-drift.js';
 import { IdempotencyKeys1764200000000 } from './migrations/1764200000000-idempotency-keys.js';
 import { SubmitOptions1764400000000 } from './migrations/1764400000000-submit-options.js';
 import { Operations1764450000000 } from './migrations/1764450000000-operations.js';
+import { KeptStatistics1764500000000 } from './migrations/1764500000000-kept-statistics.js';
 import { watchedClient } from './watched-client.js';
 
 /** A request waits this long for a connection, in ms; then the record counts as unavailable. */
@@ -45,6 +47,7 @@ export function dataSourceOptions({ database }: Pick<AppConfig, 'database'>): Da
       JobEntity,
       JobEventEntity,
       JobLogEntity,
+      JobStatisticsEntity,
       LaneLeaseEntity,
       OperationEntity,
       QueuePauseEntity,
@@ -58,6 +61,7 @@ export function dataSourceOptions({ database }: Pick<AppConfig, 'database'>): Da
       Drift1764300000000,
       SubmitOptions1764400000000,
       Operations1764450000000,
+      KeptStatistics1764500000000,
     ],
     migrationsTableName: 'migrations',
     synchronize: false,

@@ -34,9 +34,10 @@ taken AS (
     delivery = d.delivery + l.held::int
   FROM locked l
   WHERE d.job_id = l.job_id
-  RETURNING l.token, l.held, d.job_id, d.delivery, d.crashes
+  RETURNING l.token, l.held, d.job_id, d.delivery, d.crashes,
+    (extract(epoch FROM d.claimed_at - d.run_at) * 1000)::float8 AS waited
 )
-SELECT t.token, t.held, t.job_id, t.delivery, t.crashes,
+SELECT t.token, t.held, t.job_id, t.delivery, t.crashes, t.waited,
   j.tenant, j.type, j.queue, j.data, j.run, j.attempts_made, j.max_attempts, j.backoff, j.timeout_ms
 FROM taken t JOIN jobs j ON j.id = t.job_id AND j.id BETWEEN $5 AND $6`;
 
@@ -46,6 +47,7 @@ interface ClaimedRow {
   job_id: string;
   delivery: number;
   crashes: number;
+  waited: number;
   tenant: string;
   type: string;
   queue: string;
@@ -102,6 +104,7 @@ function toAnswer(row: ClaimedRow | undefined): ClaimAnswer {
       backoff: row.backoff,
       timeout: row.timeout_ms,
       crashes: row.crashes,
+      waited: row.waited,
     },
   };
 }

@@ -2,12 +2,14 @@ import { Global, Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { AppConfig } from '../config/app-config.js';
 import { JobRepository } from '../jobs/job-repository.js';
+import { StatisticsRepository } from '../jobs/statistics/statistics-repository.js';
 import { dataSourceOptions } from './data-source-options.js';
 import { ExpiredKeys } from './expired-keys.js';
 import { OperationRepository } from '../operations/operation-repository.js';
 import { Partitions } from './partitions.js';
 import { TypeOrmJobRepository } from './typeorm-job-repository.js';
 import { TypeOrmOperationRepository } from './typeorm-operation-repository.js';
+import { TypeOrmStatisticsRepository } from './typeorm-statistics-repository.js';
 
 /** The record: PostgreSQL through TypeORM. */
 @Global()
@@ -23,7 +25,8 @@ import { TypeOrmOperationRepository } from './typeorm-operation-repository.js';
     ExpiredKeys,
     { provide: JobRepository, useClass: TypeOrmJobRepository },
     { provide: OperationRepository, useClass: TypeOrmOperationRepository },
+    { provide: StatisticsRepository, useClass: TypeOrmStatisticsRepository },
   ],
-  exports: [JobRepository, OperationRepository],
+  exports: [JobRepository, OperationRepository, StatisticsRepository],
 })
 export class PersistenceModule {}

@@ -85,7 +85,10 @@ export function describeJobRepository(name: string, setup: () => Promise<RecordU
 
         expect(await jobs.list(tenant, {}, { limit: 10 })).toHaveLength(1);
         // A claim need not have reached the disk; asked for again with its token, it is granted.
-        expect(await jobs.claim({ ...claim, workerId })).toEqual({ kind: 'claimed', claim });
+        expect(await jobs.claim({ ...claim, workerId })).toEqual({
+          kind: 'claimed',
+          claim: { ...claim, waited: expect.any(Number) },
+        });
         expect(await at.complete(claim)).toBe(true);
         expect(await at.found({ id })).toMatchObject({ status: 'completed' });
       });

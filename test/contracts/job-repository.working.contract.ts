@@ -28,6 +28,7 @@ export function describeWorking({ scene, record }: Suite): void {
           backoff: { kind: 'fixed', delay: 1_000 },
           timeout: 30_000,
           crashes: 0,
+          waited: expect.any(Number),
         },
       });
       expect(await at.found(job)).toMatchObject({

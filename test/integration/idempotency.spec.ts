@@ -17,6 +17,8 @@ import { InMemoryJobQueue } from '../../src/jobs/in-memory-job-queue.js';
 import { InMemoryJobRepository } from '../../src/jobs/in-memory-job-repository.js';
 import { IdempotencyInFlight } from '../../src/jobs/job.errors.js';
 import { GetJobLogsUseCase } from '../../src/jobs/use-cases/get-job-logs.use-case.js';
+import { InMemoryStatisticsRepository } from '../../src/jobs/statistics/in-memory-statistics-repository.js';
+import { JobActivity } from '../../src/jobs/statistics/job-activity.js';
 import { GetJobStatusUseCase } from '../../src/jobs/use-cases/get-job-status.use-case.js';
 import { ListJobsUseCase } from '../../src/jobs/use-cases/list-jobs.use-case.js';
 import { RetryJobUseCase } from '../../src/jobs/use-cases/retry-job.use-case.js';
@@ -30,12 +32,13 @@ class Anything {
 const types = new JobTypeRegistry([Anything]);
 const lanes = new Lanes(['default'], 1);
 const jobs = new InMemoryJobRepository();
+const activity = new JobActivity(new InMemoryStatisticsRepository());
 const relay = new OutboxRelay(jobs, new InMemoryJobQueue(), types, new LaneLeases(jobs, lanes));
 
 @Module({
   controllers: [JobsController],
   providers: [
-    { provide: SubmitJobUseCase, useValue: new SubmitJobUseCase(types, jobs, relay) },
+    { provide: SubmitJobUseCase, useValue: new SubmitJobUseCase(types, jobs, relay, activity) },
     { provide: GetJobStatusUseCase, useValue: new GetJobStatusUseCase(jobs) },
     { provide: ListJobsUseCase, useValue: {} },
     { provide: GetJobLogsUseCase, useValue: {} },

@@ -9,6 +9,7 @@ import {
   type Settlement,
 } from '../job-repository.js';
 import type { JobError, Json } from '../job.js';
+import { JobActivity } from '../statistics/job-activity.js';
 import { outcomeOfError, type AttemptOutcome } from './attempt-outcome.js';
 import { RunningJobs } from './running-jobs.js';
 
@@ -32,6 +33,7 @@ export class AttemptEnd {
   constructor(
     private readonly jobs: JobRepository,
     private readonly running: RunningJobs,
+    private readonly activity: JobActivity,
   ) {}
 
   /**
@@ -99,6 +101,7 @@ export class AttemptEnd {
   }
 
   private settled(claim: Claim, settlement: Settlement, duration: number): RunJobOutcome {
+    this.activity.settled(claim, settlement, duration);
     const facts = { ...factsOf(claim), durationMs: Math.round(duration) };
     if (settlement.outcome === 'completed') {
       this.#logger.log('completed', facts);

@@ -3,7 +3,15 @@ import { AttemptAborted, RunningJobs } from './running-jobs.js';
 
 const claim = (token: string): Claim => ({
   ...{ jobId: 'job', delivery: 1, token, tenant: 'default', type: 'demo', queue: 'default', data: null },
-  ...{ run: 1, attempt: 1, attempts: 3, backoff: { kind: 'fixed', delay: 0 }, timeout: 1_000, crashes: 0 },
+  ...{
+    run: 1,
+    attempt: 1,
+    attempts: 3,
+    backoff: { kind: 'fixed', delay: 0 },
+    timeout: 1_000,
+    crashes: 0,
+    waited: 0,
+  },
 });
 
 beforeEach(() => jest.useFakeTimers());

@@ -15,6 +15,9 @@ import { AttemptEnd } from '../running/attempt-end.js';
 import { ClaimCheck } from '../running/claim-check.js';
 import { AttemptAborted, RunningJobs } from '../running/running-jobs.js';
 import { FIRST_PATIENCE, Solitude } from '../running/solitude.js';
+import { quantile } from '../statistics/histogram.js';
+import { InMemoryStatisticsRepository } from '../statistics/in-memory-statistics-repository.js';
+import { JobActivity } from '../statistics/job-activity.js';
 import { WorkerIdentity } from '../worker-identity.js';
 import { RunJobUseCase } from './run-job.use-case.js';
 
@@ -38,7 +41,9 @@ async function setup(work: Work = () => null, draft: Partial<JobDraft> = {}) {
   const worker = new WorkerIdentity([]);
   const types = new JobTypeRegistry([Task]);
   const handlers = new JobHandlers([['task', new Task(work)]]);
-  const end = new AttemptEnd(jobs, running);
+  const statistics = new InMemoryStatisticsRepository();
+  const activity = new JobActivity(statistics);
+  const end = new AttemptEnd(jobs, running, activity);
   const drift = new Drift(jobs);
   const claims = new ClaimCheck(jobs, running, worker);
   const runJob = new RunJobUseCase(
@@ -51,6 +56,7 @@ async function setup(work: Work = () => null, draft: Partial<JobDraft> = {}) {
     claims,
     worker,
     drift,
+    activity,
   );
   const submit = async (more: Partial<JobDraft> = {}): Promise<Job> => {
     const [job] = await jobs.insert([aDraft({ type: 'task', ...draft, ...more })]);
@@ -61,7 +67,9 @@ async function setup(work: Work = () => null, draft: Partial<JobDraft> = {}) {
   const attempts = async () => (await jobs.history(tenant, job.id))!.attempts;
   /** Runs the job's current delivery. */
   const run = async () => runJob.execute({ jobId: job.id, delivery: (await found()).delivery });
-  return { jobs, running, worker, drift, runJob, claims, submit, job, found, attempts, run };
+  /** What was counted so far. */
+  const counted = async () => (await activity.save(), (await statistics.read(tenant, 1)).types);
+  return { jobs, running, worker, drift, runJob, claims, submit, job, found, attempts, run, counted };
 }
 
 /** A handler that can be watched from outside: it has started, and it goes on when it is told to. */
@@ -544,6 +552,29 @@ describe('a job that is cancelled while it runs', () => {
 
     expect(await outcome).toEqual({ kind: 'refused' });
     expect(await found()).toMatchObject({ status: 'cancelled', result: null });
+  });
+});
+
+describe('what is counted', () => {
+  it('of an attempt is its outcome, its wait and its time', async () => {
+    const { run, jobs, counted } = await setup(failing, { delay: 50 });
+    jobs.advance(1_050);
+
+    await run();
+
+    const [task] = await counted();
+    expect(task).toMatchObject({ queue: 'default', type: 'task', completed: 0, failed: 0, retried: 1 });
+    expect(task!.deliveries).toBe(1);
+    expect(quantile(task!.wait, 0.5)).toBeGreaterThan(900);
+    expect(quantile(task!.wait, 0.5)).toBeLessThan(1_100);
+    expect(task!.run.reduce((sum, n) => sum + n)).toBe(1);
+  });
+
+  it('of a claim that is refused is nothing', async () => {
+    const { runJob, job, counted } = await setup();
+    await runJob.execute({ jobId: job.id, delivery: 2 });
+
+    expect(await counted()).toEqual([]);
   });
 });
 

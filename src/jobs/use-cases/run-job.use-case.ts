@@ -17,6 +17,7 @@ import {
 import { ClaimCheck } from '../running/claim-check.js';
 import { RunningJobs, type RunningJob } from '../running/running-jobs.js';
 import { Solitude } from '../running/solitude.js';
+import { JobActivity } from '../statistics/job-activity.js';
 import { WorkerIdentity } from '../worker-identity.js';
 
 export interface RunJobInput extends Delivery {
@@ -50,20 +51,24 @@ export class RunJobUseCase {
     private readonly claims: ClaimCheck,
     private readonly worker: WorkerIdentity,
     private readonly drift: Drift,
+    private readonly activity: JobActivity,
   ) {}
 
   execute(input: RunJobInput): Promise<RunJobOutcome> {
     return this.running.during(async () => {
+      const arrived = performance.now();
       const request = { ...input, token: randomUUID(), workerId: this.worker.id };
       const answer = await this.running.untilAnswered(() => this.jobs.claim(request));
       if (answer?.kind === 'gone') this.drift.add('phantom');
       if (answer?.kind !== 'claimed') return { kind: answer?.kind ?? 'unanswered' };
 
+      this.activity.started(answer.claim);
       const running = this.running.start(answer.claim);
       try {
         return await this.run(running, request, input.watch);
       } finally {
         this.running.end(running);
+        this.activity.left(answer.claim, performance.now() - arrived);
       }
     });
   }

@@ -15,6 +15,8 @@ import {
   ValidationFailed,
 } from '../job.errors.js';
 import { MAX_DATA_LENGTH } from '../limits.js';
+import { InMemoryStatisticsRepository } from '../statistics/in-memory-statistics-repository.js';
+import { JobActivity } from '../statistics/job-activity.js';
 import { SubmitJobUseCase, type SubmitOptions } from './submit-job.use-case.js';
 
 const data = z.strictObject({ to: z.email(), body: z.string().optional(), copies: z.int().default(1) });
@@ -44,7 +46,10 @@ function setup() {
   const types = new JobTypeRegistry([SendEmail]);
   const lanes = new Lanes(['mail'], 1);
   const relay = new OutboxRelay(jobs, queue, types, new LaneLeases(jobs, lanes));
-  return { jobs, queue, relay, submitJob: new SubmitJobUseCase(types, jobs, relay) };
+  const statistics = new InMemoryStatisticsRepository();
+  const activity = new JobActivity(statistics);
+  const submitJob = new SubmitJobUseCase(types, jobs, relay, activity);
+  return { jobs, queue, relay, statistics, activity, submitJob };
 }
 
 /** Lets what was begun and not waited for go on. */
@@ -60,6 +65,18 @@ async function violations(call: Promise<unknown>): Promise<string[]> {
 
 beforeAll(() => {
   Logger.overrideLogger(false);
+});
+
+it('counts what is new, and no replay', async () => {
+  const { submitJob, activity, statistics } = setup();
+  await submitJob.execute({ ...anEmail, idempotencyKey: 'k' });
+  await submitJob.execute({ ...anEmail, idempotencyKey: 'k' });
+
+  await activity.save();
+
+  expect((await statistics.read(tenant, 1)).types).toMatchObject([
+    { queue: 'mail', type: 'send_email', submitted: 1 },
+  ]);
 });
 
 describe('one job', () => {

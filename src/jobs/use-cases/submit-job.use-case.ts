@@ -6,6 +6,7 @@ import { once, type Once, type SubmittedJob } from '../idempotency.js';
 import { ContradictoryOptions, JobTypeNotFound, ValidationFailed } from '../job.errors.js';
 import { JobRepository } from '../job-repository.js';
 import type { Backoff, JobDraft, OnDuplicate } from '../job.js';
+import { JobActivity } from '../statistics/job-activity.js';
 
 export interface Submission {
   type: string;
@@ -52,6 +53,7 @@ export class SubmitJobUseCase {
     private readonly types: JobTypeRegistry,
     private readonly jobs: JobRepository,
     private readonly relay: OutboxRelay,
+    private readonly activity: JobActivity,
   ) {}
 
   /**
@@ -104,7 +106,9 @@ export class SubmitJobUseCase {
     if (within) return this.jobs.insertWithin(within.manager, drafts);
 
     const jobs = await this.jobs.insert(drafts, once);
-    this.relay.wake(jobs.filter(({ replayed, duplicate }) => !replayed && !duplicate));
+    const fresh = jobs.filter(({ replayed, duplicate }) => !replayed && !duplicate);
+    this.relay.wake(fresh);
+    this.activity.submitted(fresh);
     return jobs;
   }
 

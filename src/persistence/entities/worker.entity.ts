@@ -15,6 +15,10 @@ export class WorkerEntity {
   @Column('jsonb')
   queues!: { name: string; concurrency: number }[];
 
+  /** The job types that it runs; null where it does not say. */
+  @Column('jsonb', { nullable: true })
+  types!: string[] | null;
+
   @Column('integer')
   concurrency!: number;
 
