@@ -8,7 +8,9 @@ import { JobsController } from './jobs/http/jobs.controller.js';
 import { JobsModule } from './jobs/jobs.module.js';
 import { OperationsModule } from './operations/operations.module.js';
 import type { Platform } from './platform.js';
+import { QueuesModule } from './queues/queues.module.js';
 import { StatsModule } from './stats/stats.module.js';
+import { WorkersModule } from './workers/workers.module.js';
 
 /** Controllers and, unless they are taken out, both UIs. No consumers. */
 @Module({})
@@ -24,6 +26,8 @@ export class ApiModule {
         HealthModule,
         StatsModule,
         OperationsModule,
+        QueuesModule,
+        WorkersModule,
         ThrottlingModule.forRoot(config),
         ...(ui ? [BullBoard.forLanes(config, queues)] : []),
       ],

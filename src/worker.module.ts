@@ -1,7 +1,7 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import type { AppConfig, ServedQueue } from './config/app-config.js';
 import { ConfigError } from './config/config-error.js';
-import { JobTypesModule } from './job-types/job-types.module.js';
+import { JobTypesModule, typesIn } from './job-types/job-types.module.js';
 import { Heartbeat } from './jobs/delivery/heartbeat.js';
 import { RunJobsModule } from './jobs/run-jobs.module.js';
 import { Consumers } from './jobs/running/worker-lifecycle.js';
@@ -18,6 +18,7 @@ export class WorkerModule {
   static register({ config, features, queues }: Platform, shared: DynamicModule): DynamicModule {
     const served = servedQueues(config, queues);
     const names = new Set(served.map(({ name }) => name));
+    const types = typesIn(features).filter(({ queue }) => names.has(queue));
     return {
       module: WorkerModule,
       global: true,
@@ -28,7 +29,13 @@ export class WorkerModule {
         RunJobsModule,
       ],
       providers: [
-        { provide: WorkerIdentity, useValue: new WorkerIdentity(served) },
+        {
+          provide: WorkerIdentity,
+          useValue: new WorkerIdentity(
+            served,
+            types.map(({ name }) => name),
+          ),
+        },
         { provide: Heartbeat, useClass: ThreadHeartbeat },
         { provide: Consumers, useExisting: JobConsumers },
       ],

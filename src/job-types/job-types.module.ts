@@ -1,5 +1,6 @@
 import { Module, type DynamicModule, type Provider, type Type } from '@nestjs/common';
 import { JobHandlers } from './job-handlers.js';
+import type { JobTypeDefinition } from './job-type-definition.js';
 import { jobTypeOptionsOf, type JobHandlerClass } from './job-type.js';
 import { JobTypeRegistry } from './job-type-registry.js';
 
@@ -25,7 +26,7 @@ export class JobTypesModule {
 
   /** The registry of all types that the modules declare, for the whole process. */
   static catalogue(modules: readonly ModuleImport[]): DynamicModule {
-    const registry = new JobTypeRegistry(declarationsIn(modules).flatMap(({ types }) => types));
+    const registry = registryOf(modules);
     return {
       module: class JobTypesCatalogueModule {},
       global: true,
@@ -69,8 +70,16 @@ function handlerModule(types: JobHandlerClass[], imports: ModuleImport[]): Dynam
 
 /** The queue names that the declared types use. Needed before Nest starts, to register the queues. */
 export function queuesIn(modules: readonly ModuleImport[]): string[] {
-  const types = declarationsIn(modules).flatMap(({ types }) => types);
-  return new JobTypeRegistry(types).queues();
+  return registryOf(modules).queues();
+}
+
+/** The declared types, known before Nest starts. */
+export function typesIn(modules: readonly ModuleImport[]): JobTypeDefinition[] {
+  return registryOf(modules).all();
+}
+
+function registryOf(modules: readonly ModuleImport[]): JobTypeRegistry {
+  return new JobTypeRegistry(declarationsIn(modules).flatMap(({ types }) => types));
 }
 
 /** Walks the modules' imports, as Nest will, and gathers the declarations. */

@@ -14,8 +14,10 @@ import type {
   JobPulse,
   LiveCounts,
   PageRequest,
+  QueuePause,
   Reaped,
   Settlement,
+  Standing,
 } from './job-repository.js';
 import type { Job, JobDraft, JobLogLine, Json } from './job.js';
 import { shardOf } from './shard.js';
@@ -44,7 +46,7 @@ export class InMemoryJobRepository extends JobRepository {
   private readonly records = new Map<string, JobRecord>();
   private readonly workers = new Map<string, { name: string; beatAt: number }>();
   private readonly leases = new Map<string, { lane: Lane; holder: string; until: number }>();
-  private readonly paused = new Set<string>();
+  private readonly paused = new Map<string, number>();
   private readonly drifted: DriftCounts = {
     lost: 0,
     repaired: 0,
@@ -376,12 +378,37 @@ export class InMemoryJobRepository extends JobRepository {
 
   async pause(queue: string): Promise<void> {
     await this.answer();
-    this.paused.add(queue);
+    if (!this.paused.has(queue)) this.paused.set(queue, this.now);
   }
 
   async resume(queue: string): Promise<void> {
     await this.answer();
     this.paused.delete(queue);
+  }
+
+  async pauses(): Promise<QueuePause[]> {
+    await this.answer();
+    const pauses = [...this.paused].map(([queue, since]) => ({ queue, since: new Date(since) }));
+    return pauses.sort((a, b) => (a.queue < b.queue ? -1 : 1));
+  }
+
+  async standing(tenant: string, id: string, most: number): Promise<Standing | undefined> {
+    await this.answer();
+    const record = this.recordOf(tenant, id);
+    if (!record?.live || record.live.claim) return undefined;
+
+    const { queue, shard, live } = record;
+    const lane = this.live({ queue, shard });
+    const due = lane.filter(([, { claim, runAt }]) => !claim && runAt <= this.now);
+    const lease = this.leases.get(`${queue}-${shard}`);
+    return {
+      at: new Date(this.now),
+      pushed: live.pushedAt !== null,
+      relayed: lease !== undefined && lease.until >= this.now,
+      crashes: live.crashes,
+      ahead: Math.min(most, due.filter((other) => byTurn(other, [record, live]) < 0).length),
+      active: lane.filter(([, { claim }]) => claim).length,
+    };
   }
 
   /** All or none. */

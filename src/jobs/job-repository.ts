@@ -108,6 +108,27 @@ export interface LiveCounts {
   oldestWaiting: number | null;
 }
 
+export interface QueuePause {
+  queue: string;
+  since: Date;
+}
+
+/** What stands between a job and its start, as the record sees it. Others count whoever they belong to. */
+export interface Standing {
+  /** The database's clock. */
+  at: Date;
+  /** The queue has its current delivery. */
+  pushed: boolean;
+  /** Some process relays its lane. */
+  relayed: boolean;
+  /** Processes that have died with it in hand. */
+  crashes: number;
+  /** Jobs of its lane that are due and go before it. */
+  ahead: number;
+  /** Jobs of its lane in the hands of workers. */
+  active: number;
+}
+
 /** What one attempt reports while it runs. */
 export interface AttemptReport {
   jobId: string;
@@ -266,4 +287,13 @@ export abstract class JobRepository {
   abstract pause(queue: string): Promise<void>;
 
   abstract resume(queue: string): Promise<void>;
+
+  /** By queue. */
+  abstract pauses(): Promise<QueuePause[]>;
+
+  /**
+   * Where a job stands that no worker has taken yet; undefined for any other.
+   * @param most jobs before it are counted up to this
+   */
+  abstract standing(tenant: string, id: string, most: number): Promise<Standing | undefined>;
 }

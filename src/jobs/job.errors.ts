@@ -67,6 +67,14 @@ export class JobTypeNotFound extends DomainError {
   }
 }
 
+export class QueueNotFound extends DomainError {
+  readonly code = 'QUEUE_NOT_FOUND';
+
+  constructor(queue: string) {
+    super(`No job type uses a queue named "${queue}", and no job is in one.`);
+  }
+}
+
 export class IllegalTransition extends DomainError {
   readonly code = 'ILLEGAL_TRANSITION';
 

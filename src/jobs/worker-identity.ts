@@ -8,5 +8,8 @@ export class WorkerIdentity implements WorkerRecord {
   readonly host = hostname();
   readonly pid = process.pid;
 
-  constructor(readonly queues: WorkerRecord['queues']) {}
+  constructor(
+    readonly queues: WorkerRecord['queues'],
+    readonly types: WorkerRecord['types'] = [],
+  ) {}
 }

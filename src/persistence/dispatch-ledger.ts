@@ -1,5 +1,5 @@
 import type { DataSource } from 'typeorm';
-import type { DueDelivery } from '../jobs/job-repository.js';
+import type { DueDelivery, QueuePause } from '../jobs/job-repository.js';
 import type { Delivery, Lane } from '../jobs/job-queue.js';
 import type { Json } from '../jobs/job.js';
 import { QueuePauseEntity } from './entities/queue-pause.entity.js';
@@ -189,6 +189,11 @@ export class DispatchLedger {
 
   async resume(queue: string): Promise<void> {
     await this.database.getRepository(QueuePauseEntity).delete({ queue });
+  }
+
+  async pauses(): Promise<QueuePause[]> {
+    const pauses = await this.database.getRepository(QueuePauseEntity).find({ order: { queue: 'ASC' } });
+    return pauses.map(({ queue, pausedAt }) => ({ queue, since: pausedAt }));
   }
 }
 

@@ -23,7 +23,8 @@ export function monotonicNow(): number {
 }
 
 const BEAT = `
-INSERT INTO workers (id, host, pid, queues, concurrency, loop_lag_ms) VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO workers (id, host, pid, queues, concurrency, loop_lag_ms, types)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (id) DO UPDATE SET heartbeat_at = now(), loop_lag_ms = excluded.loop_lag_ms
 RETURNING xmax = 0 AS created`;
 
@@ -61,6 +62,7 @@ class HeartbeatThread {
         JSON.stringify(worker.queues),
         concurrency,
         lag,
+        JSON.stringify(worker.types),
       ]);
       this.tell({ kind: 'beat', at: monotonicNow(), created: rows[0]?.created === true });
     } catch (error) {

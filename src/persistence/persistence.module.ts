@@ -3,6 +3,7 @@ import { TypeOrmModule } from '@nestjs/typeorm';
 import { AppConfig } from '../config/app-config.js';
 import { JobRepository } from '../jobs/job-repository.js';
 import { StatisticsRepository } from '../jobs/statistics/statistics-repository.js';
+import { WorkerRepository } from '../workers/worker-repository.js';
 import { dataSourceOptions } from './data-source-options.js';
 import { ExpiredKeys } from './expired-keys.js';
 import { OperationRepository } from '../operations/operation-repository.js';
@@ -10,6 +11,7 @@ import { Partitions } from './partitions.js';
 import { TypeOrmJobRepository } from './typeorm-job-repository.js';
 import { TypeOrmOperationRepository } from './typeorm-operation-repository.js';
 import { TypeOrmStatisticsRepository } from './typeorm-statistics-repository.js';
+import { TypeOrmWorkerRepository } from './typeorm-worker-repository.js';
 
 /** The record: PostgreSQL through TypeORM. */
 @Global()
@@ -26,7 +28,8 @@ import { TypeOrmStatisticsRepository } from './typeorm-statistics-repository.js'
     { provide: JobRepository, useClass: TypeOrmJobRepository },
     { provide: OperationRepository, useClass: TypeOrmOperationRepository },
     { provide: StatisticsRepository, useClass: TypeOrmStatisticsRepository },
+    { provide: WorkerRepository, useClass: TypeOrmWorkerRepository },
   ],
-  exports: [JobRepository, OperationRepository, StatisticsRepository],
+  exports: [JobRepository, OperationRepository, StatisticsRepository, WorkerRepository],
 })
 export class PersistenceModule {}

@@ -32,10 +32,10 @@ export class ThreadHeartbeat extends Heartbeat {
   start(): Promise<void> {
     this.turn();
     this.#turning = setInterval(() => this.turn(), INTERVAL / 4);
-    const { id, host, pid, queues } = this.identity;
+    const { id, host, pid, queues, types } = this.identity;
     const workerData: HeartbeatThreadData = {
       url: this.config.database.url,
-      worker: { id, host, pid, queues },
+      worker: { id, host, pid, queues, types },
       interval: INTERVAL,
       longestBlock: LONGEST_BLOCK,
       lastTurn: this.#lastTurn,

@@ -17,8 +17,10 @@ import {
   type JobPulse,
   type LiveCounts,
   type PageRequest,
+  type QueuePause,
   type Reaped,
   type Settlement,
+  type Standing,
 } from '../jobs/job-repository.js';
 import { assertMove, type Job, type JobDraft, type JobLogLine, type Json, type Move } from '../jobs/job.js';
 import { ClaimKeeping } from './claim-keeping.js';
@@ -33,6 +35,7 @@ import { JobInserts } from './job-inserts.js';
 import { JobReads } from './job-reads.js';
 import { JobRetries } from './job-retries.js';
 import { JobSettlements } from './job-settlements.js';
+import { JobStandings } from './job-standings.js';
 import { JobStatistics } from './job-statistics.js';
 import { KeyedInserts } from './keyed-inserts.js';
 import { Partitions } from './partitions.js';
@@ -55,6 +58,7 @@ export class TypeOrmJobRepository extends JobRepository {
   readonly #expiry: JobExpiry;
   readonly #ledger: DispatchLedger;
   readonly #statistics: JobStatistics;
+  readonly #standings: JobStandings;
 
   constructor(database: DataSource, config: AppConfig, partitions: Partitions) {
     super();
@@ -74,6 +78,7 @@ export class TypeOrmJobRepository extends JobRepository {
     this.#expiry = new JobExpiry(database);
     this.#ledger = new DispatchLedger(database);
     this.#statistics = new JobStatistics(database);
+    this.#standings = new JobStandings(database);
   }
 
   insert(drafts: readonly JobDraft[], once?: Once): Promise<SubmittedJob[]> {
@@ -212,6 +217,14 @@ export class TypeOrmJobRepository extends JobRepository {
 
   resume(queue: string): Promise<void> {
     return answering(() => this.#ledger.resume(queue));
+  }
+
+  pauses(): Promise<QueuePause[]> {
+    return answering(() => this.#ledger.pauses());
+  }
+
+  standing(tenant: string, id: string, most: number): Promise<Standing | undefined> {
+    return answering(() => this.#standings.of(tenant, id, most));
   }
 
   /**

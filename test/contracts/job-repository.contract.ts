@@ -6,6 +6,7 @@ import { describeIdempotency, onceWith } from './job-repository.idempotency.cont
 import { describeListing } from './job-repository.listing.contract.js';
 import { describeLiveness } from './job-repository.liveness.contract.js';
 import { describeOptions } from './job-repository.options.contract.js';
+import { describeStanding } from './job-repository.standing.contract.js';
 import { describeSubmitting } from './job-repository.submitting.contract.js';
 import { describeWorking } from './job-repository.working.contract.js';
 import { describeWithin } from './job-repository.within.contract.js';
@@ -32,6 +33,7 @@ export function describeJobRepository(name: string, setup: () => Promise<RecordU
     describeOptions(suite);
     describeDelivery(suite);
     describeLiveness(suite);
+    describeStanding(suite);
 
     describe('an outage', () => {
       it('is told as such by every call, and leaves what was committed', async () => {
@@ -75,6 +77,8 @@ export function describeJobRepository(name: string, setup: () => Promise<RecordU
           () => jobs.addDrift({ lost: 1 }),
           () => jobs.pause(queue),
           () => jobs.resume(queue),
+          () => jobs.pauses(),
+          () => jobs.standing(tenant, id, 1),
         ];
         await under.goDown();
         try {

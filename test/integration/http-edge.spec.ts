@@ -150,6 +150,7 @@ class FakeUseCases {
         at: new Date(0),
         queues: [{ queue: 'default', waiting: 1, delayed: 2, active: 3, unpushed: 0, oldestWaiting: null }],
         drift: { lost: 1, repaired: 1, rebuilt: 1, phantom: 0, reaped: 0, quarantined: 0 },
+        ...{ seconds: 3_600, types: [] },
       })),
   };
   readonly retry = {
@@ -635,7 +636,7 @@ describe('the HTTP edge', () => {
         queues: [{ queue: 'default', waiting: 1, oldestWaiting: null }],
         drift: { lost: 1, quarantined: 0 },
       });
-      expect(app.useCases.seen).toEqual({ tenant: 'default' });
+      expect(app.useCases.seen).toEqual({ tenant: 'default', minutes: 60 });
     });
   });
 

@@ -5,6 +5,8 @@ export interface WorkerRecord {
   host: string;
   pid: number;
   queues: readonly { name: string; concurrency: number }[];
+  /** The job types that it has handlers for. */
+  types: readonly string[];
 }
 
 /**

@@ -1,9 +1,12 @@
-import { Controller, Get } from '@nestjs/common';
+import { Controller, Get, Query } from '@nestjs/common';
 import { ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { ApiProblems } from '../../http/api-problems.js';
+import { QueryPipe } from '../../http/query.pipe.js';
 import { Tenant } from '../../http/tenant.js';
 import { GetStatsUseCase } from '../get-stats.use-case.js';
-import { StatsView, statsView } from './stats.dto.js';
+import { GetStatsDto, StatsView, statsView } from './stats.dto.js';
+
+const asQuery = new QueryPipe(GetStatsDto);
 
 /** Counts over all jobs. */
 @ApiTags('Stats')
@@ -12,10 +15,15 @@ export class StatsController {
   constructor(private readonly getStats: GetStatsUseCase) {}
 
   @Get()
-  @ApiOperation({ summary: 'Live jobs a queue, and how often queue and record were found to differ' })
+  @ApiOperation({
+    summary: 'Counts, throughput, and times',
+    description:
+      'Live jobs a queue; what became of the jobs of each type, from statistics that are kept for a day; and how often ' +
+      'queue and record were found to differ.',
+  })
   @ApiResponse({ status: 200, type: StatsView })
-  @ApiProblems(503)
-  async stats(@Tenant() tenant: string): Promise<StatsView> {
-    return statsView(await this.getStats.execute({ tenant }));
+  @ApiProblems(400, 503)
+  async stats(@Tenant() tenant: string, @Query(asQuery) { minutes = '60' }: GetStatsDto): Promise<StatsView> {
+    return statsView(await this.getStats.execute({ tenant, minutes: Number(minutes) }));
   }
 }

@@ -1,13 +1,31 @@
-import { ApiProperty } from '@nestjs/swagger';
+import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import type { DriftCounts } from '../../jobs/delivery/drift.js';
 import type { LiveCounts } from '../../jobs/job-repository.js';
+import { quantile, type Histogram } from '../../jobs/statistics/histogram.js';
+import { KEPT_MINUTES } from '../../jobs/statistics/job-activity.js';
+import type { TypeStatistics } from '../../jobs/statistics/statistics-repository.js';
+import { DigitsIn } from '../../http/constraints.js';
+import { Optional } from '../../http/dto-reader.js';
 import type { Stats } from '../get-stats.use-case.js';
 
-/** Live jobs of one queue. */
-export class QueueCountsView implements LiveCounts {
-  @ApiProperty({ example: 'default' })
-  queue!: string;
+const INTEGER = { type: 'integer' } as const;
 
+export class GetStatsDto {
+  @ApiPropertyOptional({
+    ...INTEGER,
+    minimum: 1,
+    maximum: KEPT_MINUTES,
+    default: 60,
+    description:
+      'What the statistics of types cover: so many minutes, and what has passed of the current one.',
+  })
+  @Optional()
+  @DigitsIn(1, KEPT_MINUTES)
+  minutes?: string;
+}
+
+/** Live jobs of one queue. */
+export class LiveCountsView implements Omit<LiveCounts, 'queue'> {
   @ApiProperty({ example: 12, description: 'Due, and not yet taken by a worker.' })
   waiting!: number;
 
@@ -27,6 +45,11 @@ export class QueueCountsView implements LiveCounts {
     description: 'For how long the oldest waiting job has been due, in ms; null where none waits.',
   })
   oldestWaiting!: number | null;
+}
+
+export class QueueCountsView extends LiveCountsView implements LiveCounts {
+  @ApiProperty({ example: 'default' })
+  queue!: string;
 }
 
 /** What was found and mended since the beginning, in the whole installation. */
@@ -56,6 +79,56 @@ export class DriftView implements DriftCounts {
   quarantined!: number;
 }
 
+export class PercentilesView {
+  @ApiProperty({ example: 12.1 })
+  p50!: number;
+
+  @ApiProperty({ example: 85.4 })
+  p90!: number;
+
+  @ApiProperty({ example: 310 })
+  p99!: number;
+}
+
+/** What became of the jobs of one type. */
+export class TypeStatsView {
+  @ApiProperty({ example: 'send_email' })
+  type!: string;
+
+  @ApiProperty({ example: 'default' })
+  queue!: string;
+
+  @ApiProperty({ ...INTEGER, example: 1200, description: 'Jobs accepted.' })
+  submitted!: number;
+
+  @ApiProperty({ ...INTEGER, example: 1180 })
+  completed!: number;
+
+  @ApiProperty({ ...INTEGER, example: 4, description: 'Jobs that failed for good in the hands of a worker.' })
+  failed!: number;
+
+  @ApiProperty({ ...INTEGER, example: 31, description: 'Attempts that failed with another to follow.' })
+  retried!: number;
+
+  @ApiProperty({ example: 0.33, description: 'Jobs completed or failed, a second.' })
+  throughput!: number;
+
+  @ApiProperty({
+    type: () => PercentilesView,
+    nullable: true,
+    description:
+      'From the moment an attempt was due to its start, in ms; within a tenth. Null where none started.',
+  })
+  wait!: PercentilesView | null;
+
+  @ApiProperty({
+    type: () => PercentilesView,
+    nullable: true,
+    description: 'How long an attempt ran, in ms; within a tenth. Null where none ended.',
+  })
+  run!: PercentilesView | null;
+}
+
 export class StatsView {
   @ApiProperty({ type: String, format: 'date-time', description: 'When this was counted; at most 1 s ago.' })
   at!: string;
@@ -68,8 +141,37 @@ export class StatsView {
 
   @ApiProperty({ type: () => DriftView })
   drift!: DriftView;
+
+  @ApiProperty({ example: 3627.4, description: 'What the statistics of types cover, in seconds.' })
+  seconds!: number;
+
+  @ApiProperty({
+    type: () => [TypeStatsView],
+    description: 'Types of which jobs came or ended in that time, by queue and type.',
+  })
+  types!: TypeStatsView[];
 }
 
-export function statsView({ at, queues, drift }: Stats): StatsView {
-  return { at: at.toISOString(), queues, drift };
+export function statsView({ at, queues, drift, seconds, types }: Stats): StatsView {
+  return {
+    at: at.toISOString(),
+    queues,
+    drift,
+    seconds,
+    types: types.map((type) => typeStatsView(type, seconds)),
+  };
+}
+
+function typeStatsView(statistics: TypeStatistics, seconds: number): TypeStatsView {
+  const { type, queue, submitted, completed, failed, retried, wait, run } = statistics;
+  return {
+    ...{ type, queue, submitted, completed, failed, retried },
+    throughput: Number(((completed + failed) / seconds).toPrecision(3)),
+    ...{ wait: percentiles(wait), run: percentiles(run) },
+  };
+}
+
+function percentiles(counts: Histogram): PercentilesView | null {
+  const [p50, p90, p99] = [0.5, 0.9, 0.99].map((q) => quantile(counts, q) ?? undefined);
+  return p50 === undefined || p90 === undefined || p99 === undefined ? null : { p50, p90, p99 };
 }
