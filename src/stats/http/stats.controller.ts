@@ -4,7 +4,7 @@ import { ApiProblems } from '../../http/api-problems.js';
 import { QueryPipe } from '../../http/query.pipe.js';
 import { Tenant } from '../../http/tenant.js';
 import { GetStatsUseCase } from '../get-stats.use-case.js';
-import { GetStatsDto, StatsView, statsView } from './stats.dto.js';
+import { GetStatsDto, minutesOf, StatsView, statsView } from './stats.dto.js';
 
 const asQuery = new QueryPipe(GetStatsDto);
 
@@ -23,7 +23,7 @@ export class StatsController {
   })
   @ApiResponse({ status: 200, type: StatsView })
   @ApiProblems(400, 503)
-  async stats(@Tenant() tenant: string, @Query(asQuery) { minutes = '60' }: GetStatsDto): Promise<StatsView> {
-    return statsView(await this.getStats.execute({ tenant, minutes: Number(minutes) }));
+  async stats(@Tenant() tenant: string, @Query(asQuery) query: GetStatsDto): Promise<StatsView> {
+    return statsView(await this.getStats.execute({ tenant, minutes: minutesOf(query) }));
   }
 }

@@ -24,6 +24,10 @@ export class GetStatsDto {
   minutes?: string;
 }
 
+export function minutesOf({ minutes = '60' }: GetStatsDto): number {
+  return Number(minutes);
+}
+
 /** Live jobs of one queue. */
 export class LiveCountsView implements Omit<LiveCounts, 'queue'> {
   @ApiProperty({ example: 12, description: 'Due, and not yet taken by a worker.' })
