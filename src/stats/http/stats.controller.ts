@@ -6,8 +6,6 @@ import { Tenant } from '../../http/tenant.js';
 import { GetStatsUseCase } from '../get-stats.use-case.js';
 import { GetStatsDto, minutesOf, StatsView, statsView } from './stats.dto.js';
 
-const asQuery = new QueryPipe(GetStatsDto);
-
 /** Counts over all jobs. */
 @ApiTags('Stats')
 @Controller('stats')
@@ -23,7 +21,10 @@ export class StatsController {
   })
   @ApiResponse({ status: 200, type: StatsView })
   @ApiProblems(400, 503)
-  async stats(@Tenant() tenant: string, @Query(asQuery) query: GetStatsDto): Promise<StatsView> {
+  async stats(
+    @Tenant() tenant: string,
+    @Query(new QueryPipe(GetStatsDto)) query: GetStatsDto,
+  ): Promise<StatsView> {
     return statsView(await this.getStats.execute({ tenant, minutes: minutesOf(query) }));
   }
 }
