@@ -1,6 +1,7 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { BullBoard } from './dashboard/bull-board.module.js';
 import { HomeController } from './dashboard/home.controller.js';
+import { ExplainModule } from './explain/explain.module.js';
 import { HealthModule } from './health/health.module.js';
 import { ThrottlingModule } from './http/throttling.module.js';
 import { JobTypesController } from './job-types/http/job-types.controller.js';
@@ -27,6 +28,7 @@ export class ApiModule {
         StatsModule,
         OperationsModule,
         QueuesModule,
+        ExplainModule,
         WorkersModule,
         ThrottlingModule.forRoot(config),
         ...(ui ? [BullBoard.forLanes(config, queues)] : []),
