@@ -13,7 +13,10 @@ const compile = (parser, transform = {}) => [
 
 const base = {
   rootDir: import.meta.dirname,
-  moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
+  moduleNameMapper: {
+    '^(\\.{1,2}/.*)\\.js$': '$1',
+    '^job-queue-platform/(extension|testing)$': '<rootDir>/src/$1',
+  },
   transform: {
     '^.+\\.ts$': compile(
       { syntax: 'typescript', decorators: true },
