@@ -62,7 +62,7 @@ function description(needsKey: boolean): Omit<OpenAPIObject, 'paths'> {
     .setVersion(VERSION)
     .addTag('Jobs', 'Submit, follow, retry.')
     .addTag('Job types', 'What can be submitted.')
-    .addTag('Queues', 'What is in them; pause and resume.')
+    .addTag('Queues', 'What is in them; pause, resume, drain.')
     .addTag('Workers', 'Who works, and on what.')
     .addTag('Stats', 'Counts and times.')
     .addTag('Health', 'Probes.');

@@ -104,6 +104,27 @@ describe.each(['redis', 'postgres'] as const)('queues, workers and stats on the 
     expect(after).toMatchObject({ active: 0, oldestWaiting: null, shards: 1 });
   });
 
+  it('a drain cancels what waits, and lets go on what runs', async () => {
+    const running = await platform.submit('demo', { durationMs: 2_000 });
+    await platform.until(running.id, 'active');
+    await post('pause');
+    const jobs = await platform.submitMany([
+      ...Array<object>(5).fill(AT_ONCE),
+      ...Array<object>(5).fill({ ...AT_ONCE, options: { delay: 3_600_000 } }),
+    ] as { type: string; data: unknown }[]);
+
+    const { status, headers, body } = await platform.request<{ id: string; matched: number }>(
+      'POST',
+      '/queues/default/drain',
+    );
+
+    expect([status, body.matched]).toEqual([202, 10]);
+    expect(headers.get('location')).toBe(`/operations/${body.id}`);
+    for (const { id } of jobs) await platform.until(id, 'cancelled');
+    await post('resume');
+    await platform.until(running.id, 'completed');
+  });
+
   it('lists the queues, each with the workers that serve it', async () => {
     const { items } = await get<{ items: QueueView[] }>('/queues');
 
@@ -116,6 +137,7 @@ describe.each(['redis', 'postgres'] as const)('queues, workers and stats on the 
     ['\\u0000 in its name', 'GET', '/queues/a%00b'],
     ['__proto__', 'GET', '/queues/__proto__'],
     ['a pause of one that nobody knows', 'POST', '/queues/unheard_of/pause'],
+    ['a drain of one that nobody knows', 'POST', '/queues/unheard_of/drain'],
     ['a resume of a snail', 'POST', '/queues/%F0%9F%90%8C/resume'],
     ['a name of 3,000 letters', 'POST', `/queues/${'a'.repeat(3_000)}/pause`],
   ])('answers 404 to %s', async (_, method, path) => {
