@@ -19,10 +19,14 @@ import { IdempotencyInFlight } from '../../src/jobs/job.errors.js';
 import { GetJobLogsUseCase } from '../../src/jobs/use-cases/get-job-logs.use-case.js';
 import { InMemoryStatisticsRepository } from '../../src/jobs/statistics/in-memory-statistics-repository.js';
 import { JobActivity } from '../../src/jobs/statistics/job-activity.js';
+import { CancelJobUseCase } from '../../src/jobs/use-cases/cancel-job.use-case.js';
+import { FollowJobUseCase } from '../../src/jobs/use-cases/follow-job.use-case.js';
 import { GetJobStatusUseCase } from '../../src/jobs/use-cases/get-job-status.use-case.js';
 import { ListJobsUseCase } from '../../src/jobs/use-cases/list-jobs.use-case.js';
 import { RetryJobUseCase } from '../../src/jobs/use-cases/retry-job.use-case.js';
+import { RunJobNowUseCase } from '../../src/jobs/use-cases/run-job-now.use-case.js';
 import { SubmitJobUseCase } from '../../src/jobs/use-cases/submit-job.use-case.js';
+import { WaitForJobUseCase } from '../../src/jobs/use-cases/wait-for-job.use-case.js';
 
 @JobType({ name: 'anything', data: z.record(z.string(), z.json()), example: { n: 1 } })
 class Anything {
@@ -43,6 +47,10 @@ const relay = new OutboxRelay(jobs, new InMemoryJobQueue(), types, new LaneLease
     { provide: ListJobsUseCase, useValue: {} },
     { provide: GetJobLogsUseCase, useValue: {} },
     { provide: RetryJobUseCase, useValue: {} },
+    { provide: CancelJobUseCase, useValue: {} },
+    { provide: RunJobNowUseCase, useValue: {} },
+    { provide: WaitForJobUseCase, useValue: {} },
+    { provide: FollowJobUseCase, useValue: {} },
   ],
 })
 class TestModule {}
