@@ -74,6 +74,11 @@ export default defineConfig(
     ignores: ['**/*.module.ts', '**/*.spec.ts'],
     rules: forbid(stores, otherConcerns),
   },
+  {
+    files: ['src/schedules/**/*.ts'],
+    ignores: ['**/*.module.ts', '**/*.spec.ts'],
+    rules: forbid(stores),
+  },
 
   {
     // What comes out of a response, a query or a matcher such as `expect.any()` has no type.

@@ -12,6 +12,8 @@ import { OperationEntity } from './entities/operation.entity.js';
 import { JobStatisticsEntity } from './entities/job-statistics.entity.js';
 import { QueuePauseEntity } from './entities/queue-pause.entity.js';
 import { LaneLeaseEntity } from './entities/lane-lease.entity.js';
+import { ScheduleFireEntity } from './entities/schedule-fire.entity.js';
+import { ScheduleEntity } from './entities/schedule.entity.js';
 import { TopologyEntity } from './entities/topology.entity.js';
 import { WorkerEntity } from './entities/worker.entity.js';
 import { FirstShape1764000000000 } from './migrations/1764000000000-first-shape.js';
@@ -21,6 +23,7 @@ import { IdempotencyKeys1764200000000 } from './migrations/1764200000000-idempot
 import { SubmitOptions1764400000000 } from './migrations/1764400000000-submit-options.js';
 import { Operations1764450000000 } from './migrations/1764450000000-operations.js';
 import { KeptStatistics1764500000000 } from './migrations/1764500000000-kept-statistics.js';
+import { Schedules1764600000000 } from './migrations/1764600000000-schedules.js';
 import { watchedClient } from './watched-client.js';
 
 /** A request waits this long for a connection, in ms; then the record counts as unavailable. */
@@ -51,6 +54,8 @@ export function dataSourceOptions({ database }: Pick<AppConfig, 'database'>): Da
       LaneLeaseEntity,
       OperationEntity,
       QueuePauseEntity,
+      ScheduleEntity,
+      ScheduleFireEntity,
       TopologyEntity,
       WorkerEntity,
     ],
@@ -62,6 +67,7 @@ export function dataSourceOptions({ database }: Pick<AppConfig, 'database'>): Da
       SubmitOptions1764400000000,
       Operations1764450000000,
       KeptStatistics1764500000000,
+      Schedules1764600000000,
     ],
     migrationsTableName: 'migrations',
     synchronize: false,

@@ -112,7 +112,8 @@ export class SubmitJobUseCase {
     return jobs;
   }
 
-  private draft(tenant: string, { type, data, options = {} }: Submission, keyed: boolean): JobDraft {
+  /** What a submit would put on record. @throws ValidationFailed, ContradictoryOptions */
+  draft(tenant: string, { type, data, options = {} }: Submission, keyed = false): JobDraft {
     const definition = this.types.find(type);
     if (!definition)
       throw new ValidationFailed([{ path: 'type', message: new JobTypeNotFound(type).message }]);
