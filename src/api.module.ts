@@ -10,6 +10,7 @@ import { JobsModule } from './jobs/jobs.module.js';
 import { OperationsModule } from './operations/operations.module.js';
 import type { Platform } from './platform.js';
 import { QueuesModule } from './queues/queues.module.js';
+import { SchedulesModule } from './schedules/schedules.module.js';
 import { StatsModule } from './stats/stats.module.js';
 import { WorkersModule } from './workers/workers.module.js';
 
@@ -30,6 +31,7 @@ export class ApiModule {
         QueuesModule,
         ExplainModule,
         WorkersModule,
+        SchedulesModule,
         ThrottlingModule.forRoot(config),
         ...(ui ? [BullBoard.forLanes(config, queues)] : []),
       ],

@@ -65,6 +65,7 @@ function description(needsKey: boolean): Omit<OpenAPIObject, 'paths'> {
     .addTag('Queues', 'What is in them; pause, resume, drain.')
     .addTag('Workers', 'Who works, and on what.')
     .addTag('Stats', 'Counts and times.')
+    .addTag('Schedules', 'Jobs at set times.')
     .addTag('Health', 'Probes.');
   if (!needsKey) return builder.build();
   return builder

@@ -8,7 +8,7 @@ const DESCRIPTIONS = {
   409: 'The state of the job does not allow it.',
   413: 'The body is too large.',
   415: 'The body is not sent as application/json in UTF-8.',
-  422: 'Parts of the request contradict each other; `errors` names them.',
+  422: 'Parts of the request contradict each other, or cannot work; `errors` names them.',
   503: 'PostgreSQL does not answer, and nothing is promised. Try again after `Retry-After`, with the same `Idempotency-Key`.',
 } as const;
 

@@ -38,6 +38,11 @@ export function Parsed(parse: (text: string) => unknown, message: string): Prope
   return satisfies('parsed', (value) => typeof value === 'string' && parse(value) !== undefined, message);
 }
 
+/** What the check takes, of whatever type. */
+export function Valid(check: (value: unknown) => boolean, message: string): PropertyDecorator {
+  return satisfies('valid', check, message);
+}
+
 export function NumberIn(min: number, max: number): PropertyDecorator {
   const message = `must be a number from ${min} to ${max}`;
   return satisfies('numberIn', (value) => typeof value === 'number' && isWithin(value, min, max), message);
