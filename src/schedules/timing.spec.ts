@@ -78,6 +78,7 @@ describe('a cron schedule', () => {
     ['every', { cron: '* * * * *', every: '15m' }],
     ['every', { every: 999 }],
     ['every', { every: '367d' }],
+    ['every', { every: '99999999999d' }],
   ])('is refused, naming %s: %j', (field, input) => {
     expect(refusal(input)).toEqual([field]);
   });

@@ -15,8 +15,8 @@ export interface TimingInput {
   every?: Duration;
 }
 
-export const LEAST_INTERVAL = 1_000;
-export const GREATEST_INTERVAL = 366 * 86_400_000;
+const LEAST_INTERVAL = 1_000;
+const GREATEST_INTERVAL = 366 * 86_400_000;
 
 /** @throws InvalidSchedule for what can never fire, or not as it is written */
 export function timingOf({ cron, every, timezone }: TimingInput): Timing {
@@ -68,9 +68,19 @@ function cronTiming(cron: string, timezone: string): Timing {
 }
 
 function intervalOf(every: Duration): number {
-  const ms = toMs(every);
-  if (ms < LEAST_INTERVAL || ms > GREATEST_INTERVAL) refuse('every', 'must be 1 second to 366 days');
+  const ms = msOf(every);
+  if (ms === undefined || ms < LEAST_INTERVAL || ms > GREATEST_INTERVAL)
+    refuse('every', 'must be 1 second to 366 days');
   return ms;
+}
+
+/** Undefined for what is no duration, or a longer one than a number can hold. */
+function msOf(duration: Duration): number | undefined {
+  try {
+    return toMs(duration);
+  } catch {
+    return undefined;
+  }
 }
 
 function parsed({ cron, timezone }: { cron: string; timezone: string }): Cron {

@@ -345,6 +345,96 @@ describe('bad input', () => {
     ],
   );
 
+  const SCHEDULE = { cron: '0 9 * * *', type: 'demo', data: { durationMs: 0 } };
+  const withSchedule = (change: object) => ({ method: 'PUT', body: { ...SCHEDULE, ...change } });
+  const unusable = { status: 422, code: 'INVALID_SCHEDULE' };
+  const scheduleRefusals: [string, Refusal][] = [
+    ...['Upper', '-a', '..%2Fa', 'a%00', 'a%20b', 'é', 'a'.repeat(101), '__proto__'].map(
+      (name): [string, Refusal] => [
+        `the name ${name}`,
+        { ...withSchedule({}), path: `/schedules/${name}`, ...INVALID, place: 'name' },
+      ],
+    ),
+    ...[
+      ...['', '* * * *', '* * * * * * *', 'a\u0000 * * * *', '\ud800 * * * *', '@daily', '?'.repeat(101)],
+      ...['* * * * *\n', `${'1,'.repeat(60)}1 * * * *`, null, 7, ['* * * * *'], { length: 9 }],
+    ].map((cron): [string, Refusal] => [
+      `the cron ${JSON.stringify(cron)}`,
+      { ...withSchedule({ cron }), ...INVALID, place: 'cron' },
+    ]),
+    ...[
+      '60 * * * *',
+      '0 0 31 2 *',
+      '1-0 * * * *',
+      '*/0 * * * *',
+      '0 0 * * 9',
+      '0 0 ABC * *',
+      '0 0 32 * *',
+    ].map((cron): [string, Refusal] => [
+      `the cron ${cron}`,
+      { ...withSchedule({ cron }), ...unusable, place: 'cron' },
+    ]),
+    ...['soon', '15', '-1m', '1e3s', '9'.repeat(12) + 'd', -1, 0.5, 1e400, 2 ** 53, null, {}].map(
+      (every): [string, Refusal] => [
+        `the interval ${every}`,
+        { ...withSchedule({ cron: undefined, every }), ...INVALID, place: 'every' },
+      ],
+    ),
+    ...['999ms', '367d', '99999999999d', 0].map((every): [string, Refusal] => [
+      `the interval ${every}`,
+      { ...withSchedule({ cron: undefined, every }), ...unusable, place: 'every' },
+    ]),
+    ...['', '+01:00', 'Europe/Ber lin', 'a\u0000', 'x'.repeat(65), null, 1].map(
+      (timezone): [string, Refusal] => [
+        `the time zone ${JSON.stringify(timezone)}`,
+        { ...withSchedule({ timezone }), ...INVALID, place: 'timezone' },
+      ],
+    ),
+    [
+      'an unknown time zone',
+      { ...withSchedule({ timezone: 'Mars/Olympus' }), ...unusable, place: 'timezone' },
+    ],
+    ['neither cron nor every', { ...withSchedule({ cron: undefined }), ...unusable, place: 'cron' }],
+    ['both', { ...withSchedule({ every: '1h' }), ...unusable, place: 'every' }],
+    ['an unknown field', { ...withSchedule({ tenant: 'other' }), ...INVALID, place: 'tenant' }],
+    [
+      'a dedupe key',
+      { ...withSchedule({ options: { dedupeKey: 'k' } }), ...INVALID, place: 'options.dedupeKey' },
+    ],
+    ['a pause that is no boolean', { ...withSchedule({ paused: 'yes' }), ...INVALID, place: 'paused' }],
+    ['no data', { ...withSchedule({ data: undefined }), ...INVALID, place: 'data' }],
+    [
+      '\\u0000 in its data',
+      { ...withSchedule({ data: { durationMs: 0, result: 'a\u0000' } }), ...unusable, place: 'data.result' },
+    ],
+    [
+      'a lone surrogate in its data',
+      { ...withSchedule({ data: { durationMs: 0, result: '\ud800' } }), ...unusable, place: 'data.result' },
+    ],
+    [
+      'data of 65,537 characters',
+      {
+        ...withSchedule({ data: { durationMs: 0, result: 'x'.repeat(65_537) } }),
+        ...unusable,
+        place: 'data',
+      },
+    ],
+    [
+      'the cursor of another list',
+      { method: 'GET', path: '/schedules?cursor=MS5qb2JzLmE', ...INVALID, place: 'cursor' },
+    ],
+    ['a limit too large', { method: 'GET', path: '/schedules?limit=201', ...INVALID, place: 'limit' }],
+    ['a name that is none', { method: 'DELETE', path: '/schedules/A', ...INVALID, place: 'name' }],
+    [
+      'a schedule that is not there',
+      { method: 'GET', path: '/schedules/absent', status: 404, code: 'SCHEDULE_NOT_FOUND' },
+    ],
+  ];
+  const schedules = scheduleRefusals.map(([what, refusal]): [string, Refusal] => [
+    what,
+    { path: '/schedules/bad', ...refusal },
+  ]);
+
   describe.each([
     ['the envelope', envelopes],
     ['the data', data],
@@ -353,6 +443,7 @@ describe('bad input', () => {
     ['a query', queries],
     ['a body', bodies],
     ['an idempotency key', keys],
+    ['a schedule', schedules],
   ])('in %s', (_where, refusals) => {
     it.each(refusals)('%s is refused, and the place named', (_what, refusal) => expectRefusal(refusal));
   });
