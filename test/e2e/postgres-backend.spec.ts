@@ -59,6 +59,20 @@ describe('the life of a job with QUEUE_BACKEND=postgres, an API and a worker', (
     expect(late).toBeLessThanOrEqual(1_000);
   });
 
+  it('is made by a schedule, at its time', async () => {
+    const everySecond = { every: 1_000, type: 'demo', data: { durationMs: 0 } };
+    const { body } = await platform.request<{ nextFireAt: string }>('PUT', '/schedules/second', everySecond);
+    await platform.untilSql('SELECT count(*) > 0 FROM schedule_fires', true);
+    await platform.request('DELETE', '/schedules/second');
+
+    const [fire] = await platform.sql<{ fire_at: Date; job_id: string }>(
+      'SELECT fire_at, job_id FROM schedule_fires ORDER BY fire_at LIMIT 1',
+    );
+    expect(fire!.fire_at.toISOString()).toBe(body.nextFireAt);
+    expect((await platform.until(fire!.job_id, 'completed')).runAt).toBe(body.nextFireAt);
+    await platform.untilSql('SELECT count(*)::int FROM dispatch', 0);
+  });
+
   it('is executed once, also among many', async () => {
     const jobs = await submitEffects('many', 200, 0);
 
