@@ -9,6 +9,8 @@ import { OutboxRelay } from '../../src/jobs/delivery/outbox-relay.js';
 import { InMemoryJobQueue } from '../../src/jobs/in-memory-job-queue.js';
 import { InMemoryJobRepository } from '../../src/jobs/in-memory-job-repository.js';
 import type { JobRepository } from '../../src/jobs/job-repository.js';
+import { InMemoryStatisticsRepository } from '../../src/jobs/statistics/in-memory-statistics-repository.js';
+import { JobActivity } from '../../src/jobs/statistics/job-activity.js';
 import { SubmitJobUseCase } from '../../src/jobs/use-cases/submit-job.use-case.js';
 import { OldFires } from '../../src/persistence/old-fires.js';
 import { TypeOrmScheduleRepository } from '../../src/persistence/typeorm-schedule-repository.js';
@@ -104,7 +106,9 @@ function describeOnPostgres(server: string, binaries: 'embedded' | 'system'): vo
       const types = new JobTypeRegistry([TidyUp]);
       const leases = new LaneLeases(jobs, new Lanes(['default'], 1));
       const relay = new OutboxRelay(jobs, new InMemoryJobQueue(), types, leases);
-      const fireDue = new FireDueSchedulesUseCase(types, new SubmitJobUseCase(types, jobs, relay), asOf);
+      const activity = new JobActivity(new InMemoryStatisticsRepository());
+      const submitJob = new SubmitJobUseCase(types, jobs, relay, activity);
+      const fireDue = new FireDueSchedulesUseCase(types, submitJob, asOf);
       while ((await fireDue.execute()).fired.length > 0);
     }
 

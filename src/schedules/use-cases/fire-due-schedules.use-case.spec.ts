@@ -8,6 +8,8 @@ import { OutboxRelay } from '../../jobs/delivery/outbox-relay.js';
 import { InMemoryJobQueue } from '../../jobs/in-memory-job-queue.js';
 import { InMemoryJobRepository } from '../../jobs/in-memory-job-repository.js';
 import type { JobHandlerClass } from '../../job-types/job-type.js';
+import { InMemoryStatisticsRepository } from '../../jobs/statistics/in-memory-statistics-repository.js';
+import { JobActivity } from '../../jobs/statistics/job-activity.js';
 import { SubmitJobUseCase } from '../../jobs/use-cases/submit-job.use-case.js';
 import { InMemoryScheduleRepository } from '../in-memory-schedule-repository.js';
 import { ScheduleTicker } from '../schedule-ticker.js';
@@ -48,7 +50,12 @@ function setup() {
       types,
       new LaneLeases(jobs, new Lanes(['default'], 1)),
     );
-    const submitJob = new SubmitJobUseCase(types, jobs, relay);
+    const submitJob = new SubmitJobUseCase(
+      types,
+      jobs,
+      relay,
+      new JobActivity(new InMemoryStatisticsRepository()),
+    );
     const ticker = new ScheduleTicker(new FireDueSchedulesUseCase(types, submitJob, schedules));
     return { ticker, putSchedule: new PutScheduleUseCase(submitJob, schedules) };
   };

@@ -6,6 +6,8 @@ import { Lanes } from '../../jobs/delivery/lanes.js';
 import { OutboxRelay } from '../../jobs/delivery/outbox-relay.js';
 import { InMemoryJobQueue } from '../../jobs/in-memory-job-queue.js';
 import { InMemoryJobRepository } from '../../jobs/in-memory-job-repository.js';
+import { InMemoryStatisticsRepository } from '../../jobs/statistics/in-memory-statistics-repository.js';
+import { JobActivity } from '../../jobs/statistics/job-activity.js';
 import { SubmitJobUseCase } from '../../jobs/use-cases/submit-job.use-case.js';
 import { InMemoryScheduleRepository } from '../in-memory-schedule-repository.js';
 import { InvalidSchedule, ScheduleNotFound } from '../schedule.errors.js';
@@ -43,6 +45,7 @@ function setup() {
     types,
     jobs,
     new OutboxRelay(jobs, new InMemoryJobQueue(), types, leases),
+    new JobActivity(new InMemoryStatisticsRepository()),
   );
   return {
     schedules,
