@@ -1,0 +1,129 @@
+import { randomUUID } from 'node:crypto';
+import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
+import type { Claim, JobRepository } from '../../src/jobs/job-repository.js';
+import { aDraft } from '../support/job-drafts.js';
+import { startPostgres } from '../support/postgres.js';
+import { connectMigrated, repositoryOn } from '../support/record-on-postgres.js';
+
+describe('what the record asks of PostgreSQL', () => {
+  let database: DataSource;
+  let jobs: JobRepository;
+
+  beforeAll(async () => {
+    const postgres = await startPostgres();
+    database = await connectMigrated(await postgres.createDatabase());
+    jobs = repositoryOn(database);
+  });
+
+  afterAll(() => database.destroy());
+
+  const submit = async (count = 1) => jobs.insert(Array.from({ length: count }, () => aDraft()));
+  const claim = async (id: string, record = jobs) => {
+    const answer = await record.claim({
+      jobId: id,
+      delivery: 1,
+      token: randomUUID(),
+      workerId: randomUUID(),
+    });
+    if (answer.kind !== 'claimed') throw new Error(`The claim was answered with "${answer.kind}"`);
+    return answer.claim;
+  };
+  const claimed = async (): Promise<Claim> => claim((await submit())[0]!.id);
+  const failed = async (): Promise<string> => {
+    const { jobId, token } = await claimed();
+    const error = { code: 'HANDLER_ERROR', message: 'no route to host' };
+    await jobs.settle({ jobId, token, outcome: 'failed', error });
+    return jobId;
+  };
+
+  /** The record in one transaction, which is asked before it ends, and comes to nothing. */
+  async function within<T>(
+    work: (record: JobRepository) => Promise<unknown>,
+    look: (transaction: QueryRunner) => Promise<T>,
+    setting: 'on' | 'off',
+  ): Promise<T> {
+    const transaction = database.createQueryRunner();
+    await transaction.startTransaction();
+    try {
+      await transaction.query(`SET LOCAL synchronous_commit = ${setting}`);
+      const query = (sql: string, parameters?: unknown[]) => transaction.query(sql, parameters);
+      const inner = <R>(run: (manager: EntityManager) => Promise<R>) => run(transaction.manager);
+      await work(repositoryOn({ query, transaction: inner } as unknown as DataSource));
+      return await look(transaction);
+    } finally {
+      await transaction.rollbackTransaction();
+      await transaction.release();
+    }
+  }
+
+  const waitsForDisk = async (transaction: QueryRunner): Promise<boolean> => {
+    const [{ setting }] = (await transaction.query(
+      `SELECT current_setting('synchronous_commit') AS setting`,
+    )) as [{ setting: string }];
+    return setting === 'on';
+  };
+
+  it.each<[string, () => Promise<(record: JobRepository) => Promise<unknown>>]>([
+    ['a submit', async () => (record) => record.insert([aDraft()])],
+    [
+      'a submit with a key',
+      async () => (record) => record.insert([aDraft()], { key: randomUUID(), fingerprint: 'f' }),
+    ],
+    [
+      'a submit with a dedupe key',
+      async () => (record) => record.insert([aDraft({ dedupeKey: randomUUID() })]),
+    ],
+    [
+      'a settlement',
+      async () => {
+        const { jobId, token } = await claimed();
+        return (record) => record.settle({ jobId, token, outcome: 'completed', result: null });
+      },
+    ],
+    [
+      'a cancel',
+      async () => {
+        const [job] = await submit();
+        return (record) => record.cancel('default', job!.id);
+      },
+    ],
+    [
+      'a retry',
+      async () => {
+        const id = await failed();
+        return (record) => record.retry('default', id);
+      },
+    ],
+  ])('%s waits for the disk, whatever the server is set to', async (_what, prepare) => {
+    const work = await prepare();
+
+    expect(await within(work, waitsForDisk, 'off')).toBe(true);
+  });
+
+  it('a claim does not wait for the disk', async () => {
+    const [job] = await submit();
+
+    expect(await within((record) => claim(job!.id, record), waitsForDisk, 'on')).toBe(false);
+  });
+
+  it('a settlement touches no index of jobs', async () => {
+    const claims = [await claimed(), await claimed(), await claimed()];
+    const settleAll = (record: JobRepository) =>
+      Promise.all(
+        claims.map(({ jobId, token }) =>
+          record.settle({ jobId, token, outcome: 'completed', result: { sent: true } }),
+        ),
+      );
+    const updates = async (transaction: QueryRunner) => {
+      const [counts] = (await transaction.query(`
+        SELECT sum(pg_stat_get_xact_tuples_updated(inhrelid))::int AS updated,
+          sum(pg_stat_get_xact_tuples_hot_updated(inhrelid))::int AS hot
+        FROM pg_inherits WHERE inhparent = 'jobs'::regclass`)) as [{ updated: number; hot: number }];
+      return counts;
+    };
+
+    const { updated, hot } = await within(settleAll, updates, 'on');
+    expect(updated).toBeGreaterThanOrEqual(3);
+    expect(hot).toBe(updated);
+  });
+});
