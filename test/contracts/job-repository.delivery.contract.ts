@@ -38,6 +38,7 @@ export function describeDelivery({ scene, record }: Suite): void {
       const at = scene();
       const [pushed, claimed, done] = await at.submitMany(3);
       await at.submit({ delay: 60_000 });
+      await at.fail(await at.claimNew(), 60_000);
       await at.submit({ queue: `${at.queue}-b` });
       await at.push(pushed!);
       await at.claim(claimed!);

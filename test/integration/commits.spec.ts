@@ -106,6 +106,13 @@ describe('what the record asks of PostgreSQL', () => {
     expect(await within((record) => claim(job!.id, record), waitsForDisk, 'on')).toBe(false);
   });
 
+  it('no statement keeps a plan that was made while a table was small', async () => {
+    const [job] = await submit();
+    const kept = (transaction: QueryRunner) => transaction.query('SELECT name FROM pg_prepared_statements');
+
+    expect(await within((record) => claim(job!.id, record), kept, 'on')).toEqual([]);
+  });
+
   it('a settlement touches no index of jobs', async () => {
     const claims = [await claimed(), await claimed(), await claimed()];
     const settleAll = (record: JobRepository) =>
