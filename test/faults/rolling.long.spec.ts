@@ -7,7 +7,12 @@ const ROLLS = scale({ full: 10, short: 2 });
 describe('rolling deploys', () => {
   scenario(
     'APIs and workers replaced by SIGTERM under load',
-    { short: [], shards: 2, env: { WORKER_CONCURRENCY: '20', SHUTDOWN_GRACE: '2000' } },
+    {
+      backends: ['redis', 'postgres'],
+      short: [],
+      shards: 2,
+      env: { WORKER_CONCURRENCY: '20', SHUTDOWN_GRACE: '2000' },
+    },
     async (trial) => {
       const [firstApi, secondApi, ...workers] = await Promise.all([
         trial.api(),
@@ -50,7 +55,7 @@ describe('rolling deploys', () => {
 
   scenario(
     'a job type that the workers do not know yet',
-    { short: [], env: { WORKER_CONCURRENCY: '20' } },
+    { backends: ['redis', 'postgres'], short: [], env: { WORKER_CONCURRENCY: '20' } },
     async (trial) => {
       const { platform } = trial;
       const [, worker] = await Promise.all([trial.api(trial.nextRelease), trial.worker()]);

@@ -5,6 +5,7 @@ import { effectsJobs } from './support/load.js';
 import { scenario, type Trial } from './support/scenario.js';
 
 const MINUTES = Number(process.env.SOAK_MINUTES ?? 30);
+const BACKEND = process.env.SOAK_BACKEND === 'postgres' ? 'postgres' : 'redis';
 const PROGRESS = 10_000;
 
 interface Installation {
@@ -13,8 +14,10 @@ interface Installation {
   workers: Post[];
 }
 
+type Faults = Record<string, (installation: Installation) => Promise<unknown>>;
+
 /** Each is over, and mended, when it resolves. */
-const FAULTS: Record<string, (installation: Installation) => Promise<unknown>> = {
+const FAULTS: Faults = {
   'kill -9 of an API': ({ trial, apis }) => trial.random.pick(apis).crash(),
   'kill -9 of a worker': ({ trial, workers }) => trial.random.pick(workers).crash(),
   'SIGTERM of an API': ({ trial, apis }) => trial.random.pick(apis).roll(),
@@ -25,17 +28,6 @@ const FAULTS: Record<string, (installation: Installation) => Promise<unknown>> =
     await sleep(15_000);
     process.resume();
   },
-  'kill -9 of redis-server': async ({ trial }) => {
-    await trial.platform.redis.kill();
-    await sleep(trial.random.integer(100, 5_000));
-    await trial.platform.redis.start();
-  },
-  'SIGSTOP of redis-server': async ({ trial }) => {
-    trial.platform.redis.pause();
-    await sleep(trial.random.integer(1_000, 10_000));
-    trial.platform.redis.resume();
-  },
-  FLUSHALL: ({ trial }) => trial.platform.redis.flushAll(),
   'kill -9 of PostgreSQL': async ({ trial }) => {
     await trial.platform.postgres.kill();
     await sleep(trial.random.integer(100, 5_000));
@@ -51,10 +43,27 @@ const FAULTS: Record<string, (installation: Installation) => Promise<unknown>> =
   },
 };
 
+const REDIS_FAULTS: Faults = {
+  'kill -9 of redis-server': async ({ trial }) => {
+    await trial.platform.redis.kill();
+    await sleep(trial.random.integer(100, 5_000));
+    await trial.platform.redis.start();
+  },
+  'SIGSTOP of redis-server': async ({ trial }) => {
+    trial.platform.redis.pause();
+    await sleep(trial.random.integer(1_000, 10_000));
+    trial.platform.redis.resume();
+  },
+  FLUSHALL: ({ trial }) => trial.platform.redis.flushAll(),
+};
+
+const POSSIBLE: Faults = BACKEND === 'redis' ? { ...FAULTS, ...REDIS_FAULTS } : FAULTS;
+
 describe(`a soak of ${MINUTES} minutes`, () => {
   scenario(
     'all faults mixed',
     {
+      backends: [BACKEND],
       shards: 2,
       env: { WORKER_CONCURRENCY: '20', SHUTDOWN_GRACE: '2000' },
       drain: 180_000,
@@ -80,9 +89,9 @@ describe(`a soak of ${MINUTES} minutes`, () => {
 
       const end = performance.now() + MINUTES * 60_000;
       while (performance.now() < end) {
-        const name = trial.random.pick(Object.keys(FAULTS));
+        const name = trial.random.pick(Object.keys(POSSIBLE));
         trial.fault(name);
-        await FAULTS[name]?.({ trial, apis, workers });
+        await POSSIBLE[name]?.({ trial, apis, workers });
         await sleep(trial.random.integer(1_000, 15_000));
       }
       await load.finish();

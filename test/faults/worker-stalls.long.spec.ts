@@ -18,7 +18,7 @@ FROM jobs j WHERE j.id = ANY($1)`;
 describe('workers that stall', () => {
   scenario(
     'workers stopped past their lease, and woken again',
-    { short: [], env: { WORKER_CONCURRENCY: String(EACH) } },
+    { backends: ['redis', 'postgres'], short: [], env: { WORKER_CONCURRENCY: String(EACH) } },
     async (trial) => {
       await trial.api();
       // One takes over; the others are stopped again and again.
