@@ -34,7 +34,7 @@ interface Due {
   busy: boolean;
 }
 
-type Planned = PlannedFire & { tenant: string; schedule: string };
+type Planned = PlannedFire & Pick<Fired, 'tenant' | 'schedule' | 'type'>;
 
 /** Fires due schedules, in one transaction: the lock on a schedule, its jobs, its times, and when it is due again. */
 export class ScheduleFiring {
@@ -53,7 +53,7 @@ export class ScheduleFiring {
 
       const plans = due.map((one) => ({ ...one, ...plan(one) }));
       const planned = plans.flatMap(({ row, fires }) =>
-        fires.map((fire) => ({ ...fire, tenant: row.tenant, schedule: row.name })),
+        fires.map((fire) => ({ ...fire, tenant: row.tenant, schedule: row.name, type: row.type })),
       );
       const fired = await this.fireAll(manager, planned);
       await advance(manager, plans, fired);
@@ -71,9 +71,9 @@ export class ScheduleFiring {
 
     let next = 0;
     const fired = fires.map((fire): Fired => {
-      const { tenant, schedule, at } = fire;
+      const { tenant, schedule, type, at } = fire;
       const jobId = 'draft' in fire ? (jobs[next++]?.id ?? null) : null;
-      return { tenant, schedule, at, jobId, skipped: 'skipped' in fire ? fire.skipped : null };
+      return { tenant, schedule, type, at, jobId, skipped: 'skipped' in fire ? fire.skipped : null };
     });
     await manager.query(RECORD, [
       ...placesOf(fired),

@@ -137,7 +137,7 @@ export class InMemoryScheduleRepository extends ScheduleRepository {
     const done = { at: fire.at, jobId: job?.id ?? null, skipped };
     row.lastJobId = job?.id ?? row.lastJobId;
     this.fired.set(key, [...fires, done]);
-    return [{ ...done, tenant: row.tenant, schedule: row.name }];
+    return [{ ...done, tenant: row.tenant, schedule: row.name, type: row.type }];
   }
 
   private async isBusy({ tenant, lastJobId }: Row): Promise<boolean> {

@@ -21,6 +21,7 @@ export interface FirePlan {
 export interface Fired extends Fire {
   tenant: string;
   schedule: string;
+  type: string;
 }
 
 /** The record of schedules. Calls throw RecordUnavailable when the database does not answer. */

@@ -45,8 +45,8 @@ export class ScheduleTicker implements OnApplicationBootstrap, BeforeApplication
     }
   }
 
-  private tell({ tenant, schedule, at, jobId, skipped }: Fired): void {
-    const facts = { tenant, schedule, at: at.toISOString() };
+  private tell({ tenant, schedule, type, at, jobId, skipped }: Fired): void {
+    const facts = { tenant, schedule, type, at: at.toISOString() };
     if (jobId) this.#logger.log('fired', { ...facts, jobId });
     else if (skipped === 'invalid') this.#logger.warn('skipped', { ...facts, skipped });
     else this.#logger.log('skipped', { ...facts, skipped });

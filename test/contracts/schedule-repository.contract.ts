@@ -199,7 +199,7 @@ export function describeScheduleRepository(name: string, setup: () => Promise<Sc
         const [job] = await jobsMade();
         expect(seen).toMatchObject([{ ...draft(), nextFireAt, busy: false }]);
         expect(fired).toEqual([
-          { tenant, schedule: 'report', at: nextFireAt, jobId: job!.id, skipped: null },
+          { tenant, schedule: 'report', type, at: nextFireAt, jobId: job!.id, skipped: null },
         ]);
         expect(more).toBe(false);
         expect(job).toMatchObject({ type, runAt: nextFireAt });

@@ -108,7 +108,7 @@ function describeOnPostgres(server: string, binaries: 'embedded' | 'system'): vo
       const relay = new OutboxRelay(jobs, new InMemoryJobQueue(), types, leases);
       const activity = new JobActivity(new InMemoryStatisticsRepository());
       const submitJob = new SubmitJobUseCase(types, jobs, relay, activity);
-      const fireDue = new FireDueSchedulesUseCase(types, submitJob, asOf);
+      const fireDue = new FireDueSchedulesUseCase(types, submitJob, asOf, activity);
       while ((await fireDue.execute()).fired.length > 0);
     }
 

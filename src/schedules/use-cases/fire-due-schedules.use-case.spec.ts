@@ -42,6 +42,8 @@ const everyMinute: PutScheduleInput = { tenant, name: 'count', every: '1m', type
 function setup() {
   const jobs = new InMemoryJobRepository({ now: START });
   const schedules = new InMemoryScheduleRepository(jobs, START);
+  const statistics = new InMemoryStatisticsRepository();
+  const activity = new JobActivity(statistics);
   const processWith = (...handlers: JobHandlerClass[]) => {
     const types = new JobTypeRegistry(handlers);
     const relay = new OutboxRelay(
@@ -50,13 +52,8 @@ function setup() {
       types,
       new LaneLeases(jobs, new Lanes(['default'], 1)),
     );
-    const submitJob = new SubmitJobUseCase(
-      types,
-      jobs,
-      relay,
-      new JobActivity(new InMemoryStatisticsRepository()),
-    );
-    const ticker = new ScheduleTicker(new FireDueSchedulesUseCase(types, submitJob, schedules));
+    const submitJob = new SubmitJobUseCase(types, jobs, relay, activity);
+    const ticker = new ScheduleTicker(new FireDueSchedulesUseCase(types, submitJob, schedules, activity));
     return { ticker, putSchedule: new PutScheduleUseCase(submitJob, schedules) };
   };
   /** Times (minutes after the start) at which jobs were made, earliest first. */
@@ -64,7 +61,7 @@ function setup() {
     const made = await jobs.list(tenant, {}, { limit: 2_000 });
     return made.map(({ runAt }) => (runAt.getTime() - START) / MINUTE).reverse();
   };
-  return { jobs, schedules, minutes, processWith, ...processWith(Count) };
+  return { jobs, schedules, statistics, activity, minutes, processWith, ...processWith(Count) };
 }
 
 beforeAll(() => {
@@ -109,6 +106,17 @@ it.each([
     expect(await minutes()).toEqual([...expected, 62]);
   },
 );
+
+it('counts what it makes among what is submitted', async () => {
+  const { ticker, putSchedule, schedules, statistics, activity } = setup();
+  await putSchedule.execute({ ...everyMinute, misfire: 'all', overlap: 'allow' });
+  schedules.advance(3 * MINUTE);
+
+  await ticker.tick();
+  await activity.save();
+
+  expect((await statistics.read(tenant, 1)).types).toMatchObject([{ type: 'count', submitted: 3 }]);
+});
 
 it('takes no time for missed that is a little late', async () => {
   const { ticker, putSchedule, schedules, minutes } = setup();

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { JobTypeRegistry } from '../../job-types/job-type-registry.js';
 import { ValidationFailed } from '../../jobs/job.errors.js';
 import type { JobDraft } from '../../jobs/job.js';
+import { JobActivity } from '../../jobs/statistics/job-activity.js';
 import { SubmitJobUseCase } from '../../jobs/use-cases/submit-job.use-case.js';
 import {
   type DueSchedule,
@@ -29,12 +30,18 @@ export class FireDueSchedulesUseCase {
     private readonly types: JobTypeRegistry,
     private readonly submitJob: SubmitJobUseCase,
     private readonly schedules: ScheduleRepository,
+    private readonly activity: JobActivity,
   ) {}
 
   /** @returns what was done, and whether more may be due @throws RecordUnavailable */
-  execute(): Promise<{ fired: Fired[]; more: boolean }> {
+  async execute(): Promise<{ fired: Fired[]; more: boolean }> {
     const types = this.types.all().map(({ name }) => name);
-    return this.schedules.fireDue({ types, limit: MOST_SCHEDULES_AT_ONCE }, (due) => this.plan(due));
+    const page = { types, limit: MOST_SCHEDULES_AT_ONCE };
+    const done = await this.schedules.fireDue(page, (due) => this.plan(due));
+
+    const made = done.fired.filter(({ jobId }) => jobId !== null);
+    this.activity.submitted(made.map((job) => ({ ...job, queue: this.types.get(job.type).queue })));
+    return done;
   }
 
   private plan(due: DueSchedule): FirePlan {
