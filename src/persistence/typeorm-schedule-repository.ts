@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { DataSource, MoreThan } from 'typeorm';
+import { DataSource, type EntityManager, MoreThan } from 'typeorm';
 import { JobRepository } from '../jobs/job-repository.js';
 import type { Json } from '../jobs/job.js';
 import {
@@ -33,6 +33,8 @@ ON CONFLICT (tenant, name) DO UPDATE SET cron = excluded.cron, timezone = exclud
 @Injectable()
 export class TypeOrmScheduleRepository extends ScheduleRepository {
   readonly #firing: ScheduleFiring;
+  /** One at a time: those that wait for their tenant's lock would hold all connections. */
+  #lastPut: Promise<unknown> = Promise.resolve();
 
   constructor(
     private readonly database: DataSource,
@@ -42,31 +44,15 @@ export class TypeOrmScheduleRepository extends ScheduleRepository {
     this.#firing = new ScheduleFiring(database, jobs);
   }
 
-  put(
+  async put(
     draft: ScheduleDraft,
     next: (now: Date) => Date | null,
   ): Promise<{ schedule: Schedule; created: boolean }> {
-    const { tenant, name, timing } = draft;
-    return answering(() =>
-      this.database.transaction(async (manager) => {
-        await manager.query(LOCK_TENANT, [tenant]);
-        const rows = manager.getRepository(ScheduleEntity);
-        // Whoever fires it is waited for: what comes next is counted from there.
-        const before = await rows.findOne({ where: { tenant, name }, lock: { mode: 'pessimistic_write' } });
-        if (!before && (await rows.countBy({ tenant })) >= MOST_SCHEDULES)
-          throw new TooManySchedules(MOST_SCHEDULES);
-
-        const [clock] = await rowsOf<{ now: Date }>(manager, 'SELECT clock_timestamp() AS now');
-        const now = clock?.now ?? new Date();
-        const kept = before && !draft.paused && isSameTiming(timingOf(before), timing) && before.nextFireAt;
-        const nextFireAt = kept || next(now);
-        await manager.query(UPSERT, [...valuesOf(draft), nextFireAt?.toISOString() ?? null, now]);
-        return {
-          schedule: { ...draft, nextFireAt, createdAt: before?.createdAt ?? now, updatedAt: now },
-          created: !before,
-        };
-      }),
+    const put = this.#lastPut.then(() =>
+      answering(() => this.database.transaction((manager) => putIn(manager, draft, next))),
     );
+    this.#lastPut = put.catch(() => undefined);
+    return put;
   }
 
   find(tenant: string, name: string): Promise<Schedule | undefined> {
@@ -115,6 +101,30 @@ export class TypeOrmScheduleRepository extends ScheduleRepository {
       ),
     );
   }
+}
+
+async function putIn(
+  manager: EntityManager,
+  draft: ScheduleDraft,
+  next: (now: Date) => Date | null,
+): Promise<{ schedule: Schedule; created: boolean }> {
+  const { tenant, name, timing } = draft;
+  await manager.query(LOCK_TENANT, [tenant]);
+  const rows = manager.getRepository(ScheduleEntity);
+  // Whoever fires it is waited for: what comes next is counted from there.
+  const before = await rows.findOne({ where: { tenant, name }, lock: { mode: 'pessimistic_write' } });
+  if (!before && (await rows.countBy({ tenant })) >= MOST_SCHEDULES)
+    throw new TooManySchedules(MOST_SCHEDULES);
+
+  const [clock] = await rowsOf<{ now: Date }>(manager, 'SELECT clock_timestamp() AS now');
+  const now = clock?.now ?? new Date();
+  const kept = before && !draft.paused && isSameTiming(timingOf(before), timing) && before.nextFireAt;
+  const nextFireAt = kept || next(now);
+  await manager.query(UPSERT, [...valuesOf(draft), nextFireAt?.toISOString() ?? null, now]);
+  return {
+    schedule: { ...draft, nextFireAt, createdAt: before?.createdAt ?? now, updatedAt: now },
+    created: !before,
+  };
 }
 
 /** $1 to $11 of UPSERT. */

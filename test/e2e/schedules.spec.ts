@@ -137,6 +137,7 @@ describe('schedules', () => {
     const everySecond = { every: '1s', type: 'demo', data: { durationMs: 0 }, misfire: 'all' };
     const names = Array.from({ length: SCHEDULES }, (_, n) => `every-second-${n}`);
     const made = await Promise.all(names.map((name) => put(name, everySecond)));
+    expect(made.filter(({ status }) => status !== 201)).toEqual([]);
 
     let kills = 0;
     const killOne = async (): Promise<void> => {
