@@ -146,6 +146,7 @@ describe('schedules', () => {
       await api?.process.kill();
       kills++;
     };
+    await platform.untilSql('SELECT count(*) > 0 FROM schedule_fires', true);
     await Promise.all([killOne(), killOne(), killOne()]);
     await platform.untilSql("SELECT max(fire_at) < now() - interval '3 seconds' FROM schedule_fires", true);
     await Promise.all([platform.startApi(), platform.startApi(), platform.startApi()]);
