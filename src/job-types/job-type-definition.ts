@@ -78,10 +78,10 @@ export class JobTypeDefinition {
   options(asked: Partial<JobOptions>): JobOptions {
     const { attempts, backoff, timeout, priority } = this.defaults;
     const options = {
+      priority: asked.priority ?? priority,
       attempts: asked.attempts ?? attempts,
       backoff: asked.backoff ?? backoff,
       timeout: asked.timeout ?? timeout,
-      priority: asked.priority ?? priority,
     };
     const broken = this.breaches(options);
     if (broken.length > 0) throw new ValidationFailed(broken);

@@ -194,6 +194,7 @@ export class JobLogsView {
 
 /** Everything but what is internal: the tenant and the shard. */
 export function jobView(job: Job): JobView {
+  const { priority, attempts, backoff, timeout } = job.options;
   return {
     id: job.id,
     type: job.type,
@@ -201,7 +202,7 @@ export function jobView(job: Job): JobView {
     status: job.status,
     data: job.data,
     options: {
-      ...job.options,
+      ...{ priority, attempts, backoff, timeout },
       expiresAt: job.expiresAt?.toISOString() ?? null,
       tags: job.tags,
       dedupeKey: job.dedupeKey,
