@@ -1,6 +1,7 @@
 import { Redis } from 'ioredis';
 import { createTransport } from 'nodemailer';
 import { Client } from 'pg';
+import { ApiContract } from '../support/api-contract.js';
 import {
   describeMissingPostgres,
   type PrivatePostgres,
@@ -116,5 +117,60 @@ describe('the mail sink', () => {
     expect(sink.messages).toHaveLength(1);
     expect(sink.messages[0]).toMatchObject({ subject: 'Hello', text: 'World\n' });
     await sink.stop();
+  });
+});
+
+describe('the contract of an API', () => {
+  const json = (schema: object) => ({ description: '', content: { 'application/json': { schema } } });
+  const contract = new ApiContract({
+    openapi: '3.0.0',
+    info: { title: 'Pets', version: '1' },
+    paths: {
+      '/pets/{id}': {
+        get: { responses: { 200: json({ $ref: '#/components/schemas/Pet' }) } },
+      },
+      '/pets/mine': { get: { responses: { 200: json({ type: 'array', items: { type: 'string' } }) } } },
+    },
+    components: {
+      schemas: {
+        Pet: {
+          type: 'object',
+          required: ['example'],
+          properties: {
+            example: { type: 'string' },
+            born: { type: 'string', format: 'date-time', nullable: true },
+          },
+        },
+      },
+    },
+  });
+  const told = (text: string, answer: object = {}) =>
+    contract.differences({
+      method: 'GET',
+      path: '/pets/1?x=2',
+      status: 200,
+      contentType: 'application/json; charset=utf-8',
+      text,
+      ...answer,
+    });
+
+  it.each([
+    ['a field that it needs', '{"born":null}', {}, /^\/ must have required property 'example'/],
+    ['a field that it does not know', '{"example":"a","age":3}', {}, /^\/ must NOT have unevaluated prop/],
+    ['a value of another type', '{"example":1}', {}, /^\/example must be string/],
+    ['a text of another form', '{"example":"a","born":"today"}', {}, /^\/born must match format/m],
+    ['a status', '{}', { status: 201 }, /^status 201 is not declared$/],
+    ['a content type', 'a', { contentType: 'text/plain' }, /^content type text\/plain is not declared$/],
+    ['a method', '{}', { method: 'POST' }, /^no such method$/],
+    ['the more exact of two paths', '[1]', { path: '/pets/mine' }, /^\/0 must be string/],
+  ])('names %s', (_, text, answer, difference) => {
+    expect(told(text, answer).join('\n')).toMatch(difference);
+  });
+
+  it('has nothing against an answer that is as it says', () => {
+    expect(told('{"example":"a","born":null}')).toEqual([]);
+    expect(told('{"example":"a","born":"2026-01-31T09:30:00.000Z"}')).toEqual([]);
+    expect(told('["a"]', { path: '/pets/mine' })).toEqual([]);
+    expect(told('', { method: 'POST', status: 405 })).toEqual([]);
   });
 });

@@ -1,6 +1,7 @@
 import { Agent, request } from 'node:http';
 import { Client, type QueryResultRow } from 'pg';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ApiContract } from './api-contract.js';
 import { freePort } from './ports.js';
 import { type PrivatePostgres, startPostgres } from './postgres.js';
 import { type AppProcess, startProcess } from './processes.js';
@@ -103,6 +104,7 @@ export interface Api {
 export class TestPlatform {
   readonly apis: Api[] = [];
   readonly workers: AppProcess[] = [];
+  #contract?: ApiContract;
   #database?: Promise<Client>;
 
   constructor(
@@ -135,6 +137,7 @@ export class TestPlatform {
     const api = { process, url: `http://127.0.0.1:${port}` };
     this.apis.push(api);
     await process.ready(/"listening"/);
+    if (this.env['UI'] !== 'off') this.#contract ??= await ApiContract.of(api.url);
     return api;
   }
 
@@ -148,7 +151,10 @@ export class TestPlatform {
 
   // ── the API ──
 
-  /** @param body sent as it is where it is a string or bytes, else as JSON */
+  /**
+   * @param body sent as it is where it is a string or bytes, else as JSON
+   * @throws Error where the answer is not as the API's own document says
+   */
   async request<Body = unknown>(
     method: string,
     path: string,
@@ -162,6 +168,8 @@ export class TestPlatform {
       body: raw ? body : JSON.stringify(body),
     });
     const text = await response.text();
+    const contentType = response.headers.get('content-type');
+    this.#contract?.check({ method, path, status: response.status, contentType, text });
     return { status: response.status, headers: response.headers, text, body: parsed(text) as Body };
   }
 

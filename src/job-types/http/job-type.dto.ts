@@ -2,6 +2,7 @@ import { ApiProperty } from '@nestjs/swagger';
 import { RunOptionsView } from '../../jobs/http/job-view.dto.js';
 import type { Json } from '../../jobs/job.js';
 import type { JobTypeDefinition, JsonSchema } from '../job-type-definition.js';
+import { ANY_JSON } from '../../http/any-json.js';
 
 export class JobTypeLimitsView {
   @ApiProperty({ type: 'integer', example: 100 })
@@ -38,7 +39,7 @@ export class JobTypeView {
   })
   jsonSchema!: JsonSchema;
 
-  @ApiProperty({ nullable: true, description: 'Valid `data`.', example: { to: 'ada@example.com' } })
+  @ApiProperty({ ...ANY_JSON, description: 'Valid `data`.', example: { to: 'ada@example.com' } })
   example!: Json;
 }
 

@@ -8,6 +8,7 @@ import {
   type Json,
 } from '../job.js';
 import { BackoffDto } from './submit-job.dto.js';
+import { ANY_JSON } from '../../http/any-json.js';
 
 const TIME = { type: 'string', format: 'date-time', example: '2026-11-24T09:30:00.000Z' } as const;
 const INTEGER = { type: 'integer' } as const;
@@ -72,8 +73,8 @@ export class JobView {
   status!: JobStatus;
 
   @ApiProperty({
+    ...ANY_JSON,
     description: 'What was sent, unchanged.',
-    nullable: true,
     example: { to: 'ada@example.com' },
   })
   data!: Json;
@@ -90,7 +91,7 @@ export class JobView {
   @ApiProperty({ type: () => JobProgressView, nullable: true })
   progress!: JobProgressView | null;
 
-  @ApiProperty({ description: 'What the job type returned.', nullable: true, example: null })
+  @ApiProperty({ ...ANY_JSON, description: 'What the job type returned.', example: null })
   result!: Json;
 
   @ApiProperty({ type: () => JobErrorView, nullable: true })

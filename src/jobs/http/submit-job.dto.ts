@@ -5,6 +5,7 @@ import { parseTimestamp } from '../../http/timestamp.js';
 import { ON_DUPLICATE, type OnDuplicate } from '../job.js';
 import { MAX_BULK, MAX_TAGS } from '../limits.js';
 import type { Submission } from '../use-cases/submit-job.use-case.js';
+import { ANY_JSON } from '../../http/any-json.js';
 
 const TEN_YEARS = 10 * 365 * 86_400_000;
 const ONE_DAY = 86_400_000;
@@ -146,8 +147,7 @@ export class SubmitJobDto {
   type!: string;
 
   @ApiProperty({
-    type: 'object',
-    additionalProperties: true,
+    ...ANY_JSON,
     description: "Valid against the type's JSON Schema.",
   })
   @Present()

@@ -5,6 +5,7 @@ import type { Duration } from '../../job-types/duration.js';
 import { BackoffDto } from '../../jobs/http/submit-job.dto.js';
 import { MAX_TAGS } from '../../jobs/limits.js';
 import { type Misfire, MISFIRES, type Overlap, OVERLAPS } from '../schedule.js';
+import { ANY_JSON } from '../../http/any-json.js';
 
 const ONE_DAY = 86_400_000;
 const FIELDS = /^[0-9A-Za-z*,/#-]+(?: [0-9A-Za-z*,/#-]+){4,5}$/;
@@ -101,8 +102,7 @@ export class PutScheduleDto {
   type!: string;
 
   @ApiProperty({
-    type: 'object',
-    additionalProperties: true,
+    ...ANY_JSON,
     description:
       "Valid against the type's JSON Schema, now and each time; at most 65,536 characters of JSON.",
   })

@@ -12,6 +12,7 @@ import {
 import { inWords } from '../timing.js';
 import type { ScheduleOutlook } from '../use-cases/get-schedule.use-case.js';
 import { ScheduleOptionsDto } from './put-schedule.dto.js';
+import { ANY_JSON } from '../../http/any-json.js';
 
 /** A schedule, as it was put. */
 export class ScheduleView {
@@ -34,8 +35,7 @@ export class ScheduleView {
   type!: string;
 
   @ApiProperty({
-    type: 'object',
-    additionalProperties: true,
+    ...ANY_JSON,
     example: { to: 'ada@example.com', subject: 'Report', body: 'Good morning!' },
   })
   data!: Json;
