@@ -16,8 +16,7 @@ export default class FiguresReporter {
   }
 
   onRunStart() {
-    // A part of the suite replaces its own rows alone.
-    if (this.wholeSuite) rmSync(folder, { recursive: true, force: true });
+    rmSync(folder, { recursive: true, force: true });
     mkdirSync(folder, { recursive: true });
   }
 
@@ -32,21 +31,39 @@ export default class FiguresReporter {
     const after = rest?.split(END)[1];
     if (after === undefined) throw new Error(`${page} has no place for the figures`);
 
-    const block = `${BEGIN}\n\n${about(rows)}\n\n${table(rows)}\n\n${END}`;
+    // A part of the suite replaces its own rows alone.
+    const kept = this.wholeSuite ? [] : linesIn(rest);
+    const lines = new Map([...kept, ...rows.map(line)].map((each) => [subjectOf(each), each]));
+    const block = `${BEGIN}\n\n${about(rows, lines.size)}\n\n${table([...lines.values()])}\n\n${END}`;
     writeFileSync(page, await format(before + block + after, { parser: 'markdown', printWidth: 110 }));
   }
 }
 
-function about(rows) {
+function about(rows, count) {
   const versions = rows[0]?.versions ?? {};
   const [cpu] = cpus();
-  return `${cpus().length} cores (${cpu?.model.trim() ?? 'unknown'}), Node ${process.version}, PostgreSQL ${versions.postgres ?? '?'} with \`fsync=off\`, Redis ${rows.find(({ versions: { redis } }) => redis)?.versions.redis ?? '?'}. ${rows.length} scenarios; the four counts are lost / stuck / doubled / illegal.`;
+  return `${cpus().length} cores (${cpu?.model.trim() ?? 'unknown'}), Node ${process.version}, PostgreSQL ${versions.postgres ?? '?'} with \`fsync=off\`, Redis ${rows.find(({ versions: { redis } }) => redis)?.versions.redis ?? '?'}. ${count} scenarios; the four counts are lost / stuck / doubled / illegal.`;
 }
 
-function table(rows) {
+function table(lines) {
   const head =
     '| fault | queue | accepted | faults | counts | beside it | took | day, seed |\n| --- | --- | --- | --- | --- | --- | --- | --- |';
-  return [head, ...rows.map(line)].join('\n');
+  return [head, ...lines.sort()].join('\n');
+}
+
+/** The rows of a table, without its head and the line below that. */
+function linesIn(block) {
+  return block
+    .split(END)[0]
+    .split('\n')
+    .filter((each) => each.startsWith('|'))
+    .slice(2);
+}
+
+/** A fault on a queue has one line. */
+function subjectOf(tableLine) {
+  const [, fault, queue] = tableLine.split('|');
+  return `${fault.trim()}|${queue.trim()}`;
 }
 
 function line({ name, backend, accepted, faults, verdict, bars, seconds, at, seed }) {
