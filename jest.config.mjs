@@ -11,6 +11,9 @@ const compile = (parser, transform = {}) => [
   },
 ];
 
+// Names what the processes of one run share, and what is deleted after it.
+process.env.TEST_RUN ??= `${process.pid}-${Date.now().toString(36)}`;
+
 const base = {
   rootDir: import.meta.dirname,
   moduleNameMapper: {
@@ -36,6 +39,7 @@ const withServers = (timeoutMs) => ({
   testEnvironmentOptions: { timeoutMs },
   testEnvironment: '<rootDir>/test/support/environment.mjs',
   globalSetup: '<rootDir>/test/support/redis-binary.ts',
+  globalTeardown: '<rootDir>/test/support/delete-clusters.mjs',
 });
 
 export default {

@@ -21,8 +21,13 @@ const PRODUCER: RedisOptions = {
 /** How long a boot waits, so that the first push does not come too early. */
 const LONGEST_CONNECT = 500;
 
-/** Consumers wait: a command timeout would break their blocking reads. */
+/**
+ * Consumers wait: a command timeout would break their blocking reads. What they say in one turn of the event loop goes out
+ * in one write, and only the read that blocks goes alone.
+ */
 const CONSUMER: RedisOptions = {
+  enableAutoPipelining: true,
+  autoPipeliningIgnoredCommands: ['bzpopmin'],
   maxRetriesPerRequest: null,
   connectTimeout: 5_000,
   disconnectTimeout: 500,

@@ -45,7 +45,7 @@ async function submitAll(): Promise<JobView[]> {
     60,
   );
   await platform.sql(`INSERT INTO queue_pauses (queue) VALUES ('default')`);
-  await sleep(500); // a process may take the queue for open a little longer
+  await sleep(1_200); // a process may take the queue for open a little longer
   const waiting = await many(60);
   const delayed = await many(20, { delay: 2_000 });
   return [...pushed, ...waiting, ...delayed];

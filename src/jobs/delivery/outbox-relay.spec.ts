@@ -101,6 +101,30 @@ describe('what was committed just now', () => {
     expect(take()).toEqual(idsOf([...old, ...fresh]));
   });
 
+  it('does not wait for another look at a gate that was open a moment ago, but for one that is too old', async () => {
+    const { relay, jobs, submit, take } = setup();
+    const clock = jest.spyOn(performance, 'now');
+    const at = (ms: number) => clock.mockReturnValue(ms);
+    at(0);
+    relay.wake(await submit(1));
+    await turns();
+    take();
+
+    const looks = jest.spyOn(jobs, 'hasBacklog').mockReturnValue(new Promise(() => undefined));
+    at(900);
+    const soon = await submit(2);
+    relay.wake(soon);
+    await turns();
+    expect(take()).toEqual(idsOf(soon));
+    expect(looks).toHaveBeenCalledTimes(1);
+
+    at(1_100);
+    relay.wake(await submit(1));
+    await turns();
+    expect(take()).toEqual([]);
+    clock.mockRestore();
+  });
+
   it('does not pass a pause', async () => {
     const { relay, jobs, submit, take } = setup();
     await jobs.pause('default');

@@ -17,15 +17,17 @@ export const WINDOW = 2_000;
 
 const BATCH = 500;
 const BACKLOG_INTERVAL = 250;
-/** A lane's gate, once looked at, is believed for so long (ms). */
+/** A lane's gate, once looked at, is believed for so long (ms): afresh, and while it is looked at again. */
 const GATE_TTL = 200;
+const LONGEST_BELIEVED = 1_000;
 /** Freshly committed jobs that this process holds in mind; beyond it the backlog relay finds them in the record. */
 const MOST_FRESH = 10_000;
 
 interface Gate {
   open: boolean;
   room: number;
-  until: number;
+  /** When it was looked at, as performance.now() tells. */
+  at: number;
 }
 
 /**
@@ -38,6 +40,7 @@ export class OutboxRelay implements OnApplicationBootstrap, BeforeApplicationShu
   readonly #logger = new Logger(OutboxRelay.name);
   readonly #fresh: QueuedDelivery[] = [];
   readonly #gates = new Map<string, Gate>();
+  readonly #looks = new Map<string, Promise<Gate>>();
   readonly #backlog = new Repeater(() => this.relayBacklogs(), BACKLOG_INTERVAL);
   #pushing?: Promise<void>;
   #down = false;
@@ -137,15 +140,33 @@ export class OutboxRelay implements OnApplicationBootstrap, BeforeApplicationShu
     return admitted;
   }
 
+  /** A push need not wait for a look at a gate that was seen open a moment ago. */
   private async gate(lane: Lane): Promise<Gate> {
     const key = `${lane.queue}-${lane.shard}`;
     const known = this.#gates.get(key);
-    if (known && known.until > performance.now()) return known;
+    const age = performance.now() - (known?.at ?? -Infinity);
+    if (known && age < GATE_TTL) return known;
 
-    const [backlog, depth] = await Promise.all([this.jobs.hasBacklog(lane), this.queue.depth(lane)]);
-    const gate = { open: !backlog, room: WINDOW - depth, until: performance.now() + GATE_TTL };
-    this.#gates.set(key, gate);
-    return gate;
+    const look = this.look(lane, key);
+    if (!known?.open || known.room <= 0 || age > LONGEST_BELIEVED) return look;
+    look.catch(() => undefined); // whoever pushes will notice
+    return known;
+  }
+
+  /** One look at a time. */
+  private look(lane: Lane, key: string): Promise<Gate> {
+    const under = this.#looks.get(key);
+    if (under) return under;
+
+    const look = Promise.all([this.jobs.hasBacklog(lane), this.queue.depth(lane)])
+      .then(([backlog, depth]) => {
+        const gate = { open: !backlog, room: WINDOW - depth, at: performance.now() };
+        this.#gates.set(key, gate);
+        return gate;
+      })
+      .finally(() => this.#looks.delete(key));
+    this.#looks.set(key, look);
+    return look;
   }
 
   private async push(deliveries: QueuedDelivery[]): Promise<void> {
