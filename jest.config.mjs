@@ -61,7 +61,7 @@ export default {
         '^rxjs(/operators)?$': '<rootDir>/node_modules/rxjs/dist/bundles/rxjs.umd.min.js',
       },
       testEnvironment: 'node',
-      testMatch: ['<rootDir>/src/**/*.spec.ts'],
+      testMatch: ['<rootDir>/{src,bench}/**/*.spec.ts'],
     },
     {
       ...withServers(60_000),
