@@ -1,0 +1,190 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { AppProcess } from '../../test/support/processes.js';
+import type { Bench } from '../harness/bench.js';
+import { seed } from '../harness/jobs.js';
+import type { Contestant, Scenario } from '../harness/scenario.js';
+
+/** A worker is given up on when it has not run its jobs after so long (ms). */
+const LONGEST_RUN = 120_000;
+
+/** Jobs of the run that finds out how many fill a round. */
+const PILOT = 3_000;
+
+/** Of what ran: how many jobs, and when the first and the last were completed, in ms. */
+interface Completed {
+  jobs: number;
+  first: number;
+  last: number;
+}
+
+interface Runner {
+  name: string;
+  /** From an empty installation to `jobs` that wait. */
+  seed(bench: Bench, jobs: number): Promise<void>;
+  start(bench: Bench, env: Record<string, string>): AppProcess;
+  /** Resolves once all are completed, and checks it against the record where there is one. */
+  completed(bench: Bench, worker: AppProcess, jobs: number): Promise<Completed>;
+}
+
+/**
+ * @param concurrency jobs at once
+ * @param names of the contestants; all where none are given
+ */
+export function workerThroughput(concurrency: number, names?: readonly string[]): Scenario {
+  const sizes = new Map<string, number>();
+  const runners = RUNNERS.filter(({ name }) => names?.includes(name) ?? true);
+  return {
+    key: `worker-${concurrency}`,
+    title: `Working at concurrency ${concurrency}`,
+    about: `Jobs that do nothing wait already; one worker process with ${concurrency} at once starts on them. The rate is that
+between the first and the last completion, by the clock of this machine, of as many jobs as keep each contestant busy for
+about the same time. The platform's worker relays its backlog, claims, and settles with the attempt on record.`,
+    figures: [{ name: 'jobs', unit: '/s' }],
+    charted: 'jobs',
+    slow: names !== undefined,
+    prepare: async (bench) => {
+      for (const runner of runners) {
+        const rate = await measure(bench, runner, concurrency, PILOT);
+        sizes.set(runner.name, Math.ceil((rate * bench.options.seconds) / 500) * 500);
+      }
+    },
+    contestants: runners.map((runner) => contestantOf(runner, concurrency, sizes)),
+    bars: [
+      { figure: 'jobs', of: 'platform', against: 'BullMQ alone', better: 'higher', bar: 0.5, stretch: 0.75 },
+      { figure: 'jobs', of: 'platform', against: 'hand-written', better: 'higher', bar: 4, stretch: 6 },
+      { figure: 'jobs', of: 'platform', against: 'pg-boss', better: 'higher', bar: 0.75, stretch: 1 },
+      { figure: 'jobs', of: 'platform', against: 'graphile-worker', better: 'higher' },
+    ],
+  };
+}
+
+function contestantOf(runner: Runner, concurrency: number, sizes: Map<string, number>): Contestant {
+  return {
+    name: runner.name,
+    measure: async (bench) => ({
+      jobs: await measure(bench, runner, concurrency, sizes.get(runner.name) ?? PILOT),
+    }),
+  };
+}
+
+/** @returns jobs a second */
+async function measure(bench: Bench, runner: Runner, concurrency: number, jobs: number): Promise<number> {
+  await runner.seed(bench, jobs);
+  const env = {
+    CONCURRENCY: String(concurrency),
+    JOBS: String(jobs),
+    WORKER_CONCURRENCY: String(concurrency),
+  };
+  const worker = runner.start(bench, env);
+  const completed = await runner.completed(bench, worker, jobs);
+  await worker.kill();
+  return ((completed.jobs - 1) / (completed.last - completed.first)) * 1_000;
+}
+
+const RUNNERS: Runner[] = [
+  {
+    name: 'BullMQ alone',
+    seed: (bench, jobs) => seedEmpty(bench, 'bullmq-worker.mjs', jobs),
+    start: (bench, env) => bench.script('contestants/bullmq-worker.mjs', [], env),
+    completed: (_bench, worker, jobs) => told(worker, jobs),
+  },
+  {
+    name: 'hand-written',
+    seed: (bench, jobs) => seedEmpty(bench, 'hand-written-worker.mjs', jobs),
+    start: (bench, env) => bench.script('contestants/hand-written-worker.mjs', [], env),
+    completed: (bench, worker, jobs) =>
+      recorded(bench, worker, jobs, {
+        left: `SELECT FROM jobs WHERE status <> 'completed'`,
+        done: `FROM jobs WHERE status = 'completed'`,
+        at: 'finished_at',
+      }),
+  },
+  {
+    name: 'pg-boss',
+    seed: (bench, jobs) =>
+      seedKept(bench, 'pg_boss', jobs, () => seedEmpty(bench, 'pg-boss-worker.mjs', jobs)),
+    start: (bench, env) => bench.script('contestants/pg-boss-worker.mjs', [], env),
+    completed: (bench, worker, jobs) =>
+      recorded(bench, worker, jobs, {
+        left: `SELECT FROM pgboss.job WHERE name = 'jobs' AND state < 'completed'`,
+        done: `FROM pgboss.job WHERE name = 'jobs' AND state = 'completed'`,
+        at: 'completed_on',
+      }),
+  },
+  {
+    name: 'graphile-worker',
+    seed: (bench, jobs) =>
+      seedKept(bench, 'graphile', jobs, () => seedEmpty(bench, 'graphile-worker.mjs', jobs)),
+    start: (bench, env) => bench.script('contestants/graphile-worker.mjs', [], env),
+    completed: async (bench, worker, jobs) => {
+      const completed = await told(worker, jobs);
+      await sleep(200); // the last batch
+      const left = await bench.value<number>('SELECT count(*)::int FROM graphile_worker.jobs');
+      if (left > 0) throw new Error(`${left} jobs were told of, and are still there`);
+      return completed;
+    },
+  },
+  {
+    name: 'platform',
+    seed: (bench, jobs) =>
+      seedKept(bench, 'platform', jobs, async () => {
+        await bench.startOver();
+        await seed(bench, jobs);
+      }),
+    start: (bench, env) => bench.platform('worker', env),
+    completed: (bench, worker, jobs) =>
+      recorded(bench, worker, jobs, {
+        left: 'SELECT FROM dispatch',
+        done: `FROM jobs j JOIN job_attempts a ON a.job_id = j.id WHERE status = 'completed' AND a.outcome = 'completed'`,
+        at: 'j.finished_at',
+      }),
+  },
+];
+
+async function seedEmpty(bench: Bench, file: string, jobs: number): Promise<void> {
+  await bench.startEmpty();
+  await bench.output(`contestants/${file}`, ['seed', String(jobs)]);
+  await bench.settle();
+}
+
+/** Where PostgreSQL alone holds the jobs, they are made once and copied for each round, which so finds the same rows. */
+async function seedKept(bench: Bench, name: string, jobs: number, make: () => Promise<void>): Promise<void> {
+  const kept = `${name}_${jobs}`;
+  if (!(await bench.isKept(kept))) {
+    await make();
+    await bench.keepAs(kept);
+  }
+  await bench.startOver(kept);
+  await bench.settle();
+}
+
+/** As the contestant tells it. */
+async function told(worker: AppProcess, jobs: number): Promise<Completed> {
+  const [, last] = await worker.ready(/^last (\S+)$/m, LONGEST_RUN);
+  const [, first] = await worker.ready(/^first (\S+)$/m);
+  return { jobs, first: Number(first), last: Number(last) };
+}
+
+/** As the record has it. */
+async function recorded(
+  bench: Bench,
+  worker: AppProcess,
+  jobs: number,
+  { left, done, at }: { left: string; done: string; at: string },
+): Promise<Completed> {
+  const deadline = Date.now() + LONGEST_RUN;
+  while (await bench.value<boolean>(`SELECT EXISTS (${left})`)) {
+    if (Date.now() > deadline) throw new Error(`jobs are left:\n${worker.output().slice(-2_000)}`);
+    await sleep(100);
+  }
+  const [completed] = await bench.query<Completed>(
+    `SELECT count(*)::int AS jobs, ${ms(`min(${at})`)} AS first, ${ms(`max(${at})`)} AS last ${done}`,
+  );
+  if (completed?.jobs !== jobs)
+    throw new Error(`of ${jobs} jobs ${completed?.jobs ?? 0} are completed on record`);
+  return completed;
+}
+
+function ms(timestamp: string): string {
+  return `(extract(epoch FROM ${timestamp}) * 1000)::float8`;
+}
