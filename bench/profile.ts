@@ -4,21 +4,29 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AppProcess } from '../test/support/processes.js';
 import { Bench } from './harness/bench.js';
-import { summaryOf, type CpuProfile, type Share } from './harness/cpu-profile.js';
+import { type CpuProfile, summaryOf } from './harness/cpu-profile.js';
 import { MAIL, seed } from './harness/jobs.js';
 import { load } from './harness/load.js';
 import { cpuSeconds, cpuSecondsOfTree } from './harness/processes.js';
+import { type ServerWatch, WATCHED_SETTINGS, watchServers } from './harness/server-watch.js';
 
-const SERVER_SETTINGS = { shared_preload_libraries: 'pg_stat_statements', 'pg_stat_statements.track': 'all' };
 const PROFILER = new URL('harness/profiler.mjs', import.meta.url).href;
-const JOBS = 20_000;
+const JOBS = 30_000;
 const CONCURRENCY = 100;
 /** ms before the worker's profile begins. */
-const RUN_IN = 1_500;
+const RUN_IN = 2_000;
+
+/** What every process did while jobs were submitted, or run. */
+interface Profiled extends ServerWatch {
+  seconds: number;
+  /** Seconds of processor time, by process. */
+  cpu: Record<string, number>;
+  profile: CpuProfile;
+}
 
 /** @returns Markdown: where the time goes while jobs are submitted, and while a worker runs them */
 export async function profile(tell: (line: string) => void): Promise<string> {
-  const bench = await Bench.open({ quick: false, seconds: 8, warmUp: 3 }, SERVER_SETTINGS);
+  const bench = await Bench.open({ quick: false, seconds: 8, warmUp: 3 }, WATCHED_SETTINGS);
   const folder = mkdtempSync(join(tmpdir(), 'jobs-profile-'));
   try {
     tell('profile: submitting');
@@ -35,25 +43,35 @@ export async function profile(tell: (line: string) => void): Promise<string> {
 async function submitPath(bench: Bench, file: string): Promise<string[]> {
   await bench.startOver();
   await bench.query('CREATE EXTENSION pg_stat_statements');
-  const api = await bench.servePlatform(profiled(file));
+  const api = await bench.servePlatform(profilerFor(file));
   const requests = [{ method: 'POST' as const, path: '/jobs', body: MAIL }];
   const target = { url: api.url, requests, connections: 64 };
   await load(bench, target);
 
   let client = 0;
+  let jobs = 0;
   let rate = 0;
-  const taken = await watch(bench, api.process, async () => {
-    const seen = await load(bench, target, { ...bench.options, warmUp: 0.5 });
-    client = seen.cpuSeconds;
-    rate = seen.answers / seen.seconds;
+  const seen = await profiled(bench, api.process, file, async () => {
+    const {
+      answers,
+      answersBefore,
+      seconds,
+      cpuSeconds: taken,
+    } = await load(bench, target, {
+      seconds: bench.options.seconds,
+      warmUp: 0.5,
+    });
+    client = taken;
+    jobs = answers + answersBefore;
+    rate = answers / seconds;
   });
   await api.process.stop();
   return [
     '### Submitting',
-    `64 connections send one job at a time to the API alone: ${Math.round(rate).toLocaleString('en-US')} jobs a second, with the profiler and \`pg_stat_statements\` on.`,
-    processTable({ ...taken.cpu, client }, taken.seconds),
-    ...profileOf(file, 'API'),
-    taken.statements,
+    `64 connections send one job at a time to the API alone: ${count(rate)} jobs a second with the profiler on.`,
+    processTable({ ...seen.cpu, client }, seen.seconds),
+    ...mainThread('API', seen.profile),
+    ...servers(seen, jobs),
   ];
 }
 
@@ -61,100 +79,136 @@ async function workerPath(bench: Bench, file: string): Promise<string[]> {
   await bench.startOver();
   await bench.query('CREATE EXTENSION pg_stat_statements');
   await seed(bench, JOBS);
-  const worker = await bench.startWorker({ ...profiled(file), WORKER_CONCURRENCY: String(CONCURRENCY) });
+  const env = { ...profilerFor(file), WORKER_CONCURRENCY: String(CONCURRENCY) };
+  const worker = await bench.startWorker(env);
   await sleep(RUN_IN);
-  const left = await bench.value<number>('SELECT count(*)::int FROM dispatch');
-  const taken = await watch(bench, worker, async () => {
+  let jobs = 0;
+  const seen = await profiled(bench, worker, file, async () => {
+    jobs = await bench.value<number>('SELECT count(*)::int FROM dispatch');
     while (await bench.value<boolean>('SELECT EXISTS (SELECT FROM dispatch)')) await sleep(100);
   });
   await worker.stop();
+
+  const rate = jobs / seen.seconds;
+  const held = await bench.value<number>(
+    `SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM finished_at - started_at) * 1000)::float8 FROM jobs`,
+  );
   return [
     '### Working',
-    `A worker with ${CONCURRENCY} at once on jobs that do nothing: ${Math.round(left / taken.seconds).toLocaleString('en-US')} jobs a second, with the profiler and \`pg_stat_statements\` on.`,
-    processTable(taken.cpu, taken.seconds),
-    ...profileOf(file, 'worker'),
-    taken.statements,
+    `A worker with ${CONCURRENCY} at once on jobs that do nothing: ${count(rate)} jobs a second with the profiler on. So a job has its slot for ${((CONCURRENCY / rate) * 1_000).toFixed(1)} ms; from its claim to its settlement, by the record, pass ${held.toFixed(1)} ms of them (median).`,
+    processTable(seen.cpu, seen.seconds),
+    ...mainThread('worker', seen.profile),
+    ...servers(seen, jobs),
   ];
 }
 
-function profiled(file: string): Record<string, string> {
+function profilerFor(file: string): Record<string, string> {
   return { NODE_OPTIONS: `--import ${PROFILER}`, CPU_PROFILE: file };
 }
 
-interface Taken {
-  seconds: number;
-  /** Seconds of processor time, by process. */
-  cpu: Record<string, number>;
-  statements: string;
-}
-
-/** Profiles a process of the platform while something happens, and counts what every process takes meanwhile. */
-async function watch(bench: Bench, app: AppProcess, happen: () => Promise<void>): Promise<Taken> {
-  const cpu = (): Record<string, number> => ({
+/** @param app runs with the profiler, which writes `file` */
+async function profiled(
+  bench: Bench,
+  app: AppProcess,
+  file: string,
+  happen: () => Promise<void>,
+): Promise<Profiled> {
+  const processorTime = (): Record<string, number> => ({
     platform: cpuSeconds(app.pid),
     PostgreSQL: cpuSecondsOfTree(bench.postgres.pid),
     Redis: cpuSeconds(bench.redis.pid),
   });
-  await bench.query('SELECT pg_stat_statements_reset()');
-  process.kill(app.pid, 'SIGUSR2');
-  await app.ready(/^profiling$/m);
-  const before = cpu();
-  const start = performance.now();
-  await happen();
-  const seconds = (performance.now() - start) / 1_000;
-  const after = cpu();
-  process.kill(app.pid, 'SIGUSR2');
-  await app.ready(/^profiled$/m);
-  return {
-    seconds,
-    cpu: Object.fromEntries(
-      Object.entries(after).map(([name, value]) => [name, value - (before[name] ?? 0)]),
-    ),
-    statements: await statementTable(bench),
-  };
+  const timed = { seconds: 0, cpu: {} as Record<string, number> };
+  const seen = await watchServers(bench, async () => {
+    process.kill(app.pid, 'SIGUSR2');
+    await app.ready(/^profiling$/m);
+    const [before, start] = [processorTime(), performance.now()];
+    await happen();
+    timed.seconds = (performance.now() - start) / 1_000;
+    for (const [name, after] of Object.entries(processorTime()))
+      timed.cpu[name] = after - (before[name] ?? 0);
+    process.kill(app.pid, 'SIGUSR2');
+    await app.ready(/^profiled$/m);
+  });
+  return { ...seen, ...timed, profile: JSON.parse(readFileSync(file, 'utf8')) as CpuProfile };
 }
 
 function processTable(cpu: Record<string, number>, seconds: number): string {
-  const all = Object.values(cpu).reduce((sum, value) => sum + value, 0);
-  const rows = Object.entries(cpu).map(
-    ([name, taken]) => `| ${name} | ${(taken / seconds).toFixed(2)} | ${percent(taken / all)} |`,
+  const all = sum(Object.values(cpu));
+  return table(
+    ['process', `of ${availableParallelism()} cores`, 'of what all took'],
+    Object.entries(cpu).map(([name, taken]) => [name, (taken / seconds).toFixed(2), percent(taken / all)]),
   );
-  return `| process | of ${availableParallelism()} cores | of what all took |\n| --- | --- | --- |\n${rows.join('\n')}`;
 }
 
-function profileOf(file: string, process: string): string[] {
-  const summary = summaryOf(JSON.parse(readFileSync(file, 'utf8')) as CpuProfile);
+function mainThread(name: string, profile: CpuProfile): string[] {
+  const { busy, byModule, bySelf, byTotal } = summaryOf(profile);
+  const listed = (shares: typeof byModule, most: number): string[][] =>
+    shares
+      .filter(({ share }) => share >= 0.01)
+      .slice(0, most)
+      .map(({ name: what, share }) => [`\`${what}\``, percent(share)]);
   return [
-    `The ${process}'s main thread was busy for ${percent(summary.busy)} of the time. Of that, by package:`,
-    shareTable('package', summary.byModule, 0.01),
+    `The ${name}'s main thread was busy for ${percent(busy)} of the time. Of that, by package:`,
+    table(['package', 'share'], listed(byModule, 25)),
     'by function, each by itself:',
-    shareTable('function', summary.bySelf.slice(0, 15), 0.005),
+    table(['function', 'share'], listed(bySelf, 15)),
     "by the platform's functions, each with all that it calls before it first waits:",
-    shareTable('function', summary.byTotal.slice(0, 20), 0.01),
+    table(['function', 'share'], listed(byTotal, 20)),
   ];
 }
 
-function shareTable(what: string, shares: readonly Share[], least: number): string {
-  const rows = shares
-    .filter(({ share }) => share >= least)
-    .map(({ name, share }) => `| \`${name}\` | ${percent(share)} |`);
-  return `| ${what} | share |\n| --- | --- |\n${rows.join('\n')}`;
+function servers({ statements, waits, walSyncs, redis, seconds }: Profiled, jobs: number): string[] {
+  const taken = sum(statements.map(({ ms }) => ms));
+  const samples = sum(Object.values(waits));
+  const busiest = Object.entries(waits).sort(([, a], [, b]) => b - a);
+  return [
+    `PostgreSQL's statements, by the time that they took, commits apart; ${(taken / seconds / 10).toFixed(1)} % of the time some connection ran one, if they never ran at once:`,
+    table(
+      ['statement', 'calls', 'rows a call', 'ms a call', 'µs a job', 'share'],
+      statements
+        .slice(0, 6)
+        .map(({ query, calls, rows, ms }) => [
+          `\`${query.replaceAll('|', '\\|')} …\``,
+          count(calls),
+          (rows / calls).toFixed(1),
+          (ms / calls).toFixed(2),
+          ((ms * 1_000) / jobs).toFixed(0),
+          percent(ms / taken),
+        ]),
+    ),
+    `Connections flushed the log to disk ${count(walSyncs.count)} times, ${(walSyncs.ms / Math.max(1, walSyncs.count)).toFixed(2)} ms each. What connections at work were seen to wait for:`,
+    table(
+      ['wait', 'share'],
+      busiest.slice(0, 6).map(([wait, seen]) => [wait, percent(seen / samples)]),
+    ),
+    "Redis's commands; those inside a script are counted by themselves too:",
+    table(
+      ['command', 'calls a job', 'µs a call', 'µs a job'],
+      redis
+        .slice(0, 8)
+        .map(({ command, calls, ms }) => [
+          `\`${command}\``,
+          (calls / jobs).toFixed(2),
+          ((ms * 1_000) / calls).toFixed(1),
+          ((ms * 1_000) / jobs).toFixed(1),
+        ]),
+    ),
+  ];
 }
 
-async function statementTable(bench: Bench): Promise<string> {
-  const rows = await bench.query<{ query: string; calls: number; rows: number; ms: number; share: number }>(
-    `SELECT left(regexp_replace(query, '\\s+', ' ', 'g'), 70) AS query, calls::int, rows::int, total_exec_time AS ms,
-       total_exec_time / sum(total_exec_time) OVER () AS share
-     FROM pg_stat_statements WHERE toplevel AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
-     ORDER BY total_exec_time DESC LIMIT 8`,
-  );
-  const lines = rows.map(
-    ({ query, calls, rows: count, ms, share }) =>
-      `| \`${query.replaceAll('|', '\\|')} …\` | ${calls} | ${(count / calls).toFixed(1)} | ${(ms / calls).toFixed(2)} | ${percent(share)} |`,
-  );
-  return `PostgreSQL's statements, by the time that they took:\n\n| statement | calls | rows a call | ms a call | share |\n| --- | --- | --- | --- | --- |\n${lines.join('\n')}`;
+function table(head: string[], rows: string[][]): string {
+  return [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 }
 
 function percent(share: number): string {
   return `${(share * 100).toFixed(1)} %`;
+}
+
+function count(value: number): string {
+  return Math.round(value).toLocaleString('en-US');
+}
+
+function sum(values: number[]): number {
+  return values.reduce((total, value) => total + value, 0);
 }

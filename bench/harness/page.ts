@@ -80,7 +80,8 @@ function section(result: Result): string[] {
   const busy =
     machine.load >= 1 ? ` The machine had other work: a load of ${machine.load.toFixed(1)} just before.` : '';
   const run = `${rounds} rounds of ${seconds} s, ${machine.date}, commit ${machine.commit}.${busy}`;
-  return [`### ${title}`, [text, note, run].filter(Boolean).join(' '), sampleTable(result)];
+  const told = [text.replaceAll('\n', ' '), note, run].filter(Boolean).join(' ');
+  return [`### ${title}`, told, sampleTable(result)];
 }
 
 function sampleTable(result: Result): string {

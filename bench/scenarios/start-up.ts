@@ -9,8 +9,8 @@ import type { Sample, Scenario } from '../harness/scenario.js';
 export const startUp: Scenario = {
   key: 'start-up',
   title: 'Starting',
-  about: `From the start of the process until it listens, or takes jobs, on an installation that is there already. \`npm start\`
-starts its PostgreSQL too: the first time it makes it, with all tables.`,
+  about: `From the start of the process until it listens, or takes jobs, on an installation that is there already. Standalone
+(\`npm start\`) starts its PostgreSQL too; the first time it makes it, with all tables.`,
   figures: [
     { name: 'ready after', unit: 'ms' },
     { name: 'the first time', unit: 'ms' },
