@@ -18,7 +18,8 @@ export interface Machine {
   packages: Record<string, string>;
   /** Processes that wanted to run in the minute before the bench. */
   load: number;
-  commit: string;
+  /** The last commit that changed the platform itself. */
+  source: string;
   date: string;
 }
 
@@ -36,7 +37,7 @@ export async function describeMachine(bench: Bench): Promise<Machine> {
     redis: await bench.redisVersion(),
     packages: { ...dependencies, '@nestjs/core': versionOf('@nestjs/core'), typeorm: versionOf('typeorm') },
     load: loadavg()[0] ?? 0,
-    commit: git('describe', '--always', '--dirty'),
+    source: git('log', '-1', '--format=%h', '--', 'src'),
     date: new Date().toISOString().slice(0, 10),
   };
 }

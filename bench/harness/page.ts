@@ -79,7 +79,7 @@ function section(result: Result): string[] {
   const rounds = Math.max(...Object.values(samples).map(({ length }) => length));
   const busy =
     machine.load >= 1 ? ` The machine had other work: a load of ${machine.load.toFixed(1)} just before.` : '';
-  const run = `${rounds} rounds of ${seconds} s, ${machine.date}, commit ${machine.commit}.${busy}`;
+  const run = `${rounds} rounds of ${seconds} s, ${machine.date}, the source as of ${machine.source}.${busy}`;
   const told = [text.replaceAll('\n', ' '), note, run].filter(Boolean).join(' ');
   return [`### ${title}`, told, sampleTable(result)];
 }
