@@ -4,6 +4,9 @@ export interface ServedQueue {
   concurrency: number;
 }
 
+/** Days that a finished job is kept; 0: for ever. */
+export type StatusDays = Partial<Record<'completed' | 'failed' | 'cancelled', number>>;
+
 /** Where outbound requests may go although the address is not public: every port where none is given. */
 export interface AllowedDestination {
   /** A name, or an address without brackets. */
@@ -45,6 +48,12 @@ export abstract class AppConfig {
   abstract readonly submit: {
     /** How long an idempotency key is kept, in ms. */
     readonly idempotencyTtl: number;
+  };
+  abstract readonly retention: {
+    /** Days that finished jobs are kept; 0: for ever. */
+    readonly days: number;
+    /** What differs from it. */
+    readonly statusDays: Readonly<StatusDays>;
   };
   abstract readonly queue: {
     readonly backend: 'redis' | 'postgres';

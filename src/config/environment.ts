@@ -12,8 +12,10 @@ import {
   queuePrefix,
   sender,
   servedQueues,
+  statusDays,
   text,
   url,
+  MOST_DAYS,
   type Parser,
 } from './parsers.js';
 
@@ -46,6 +48,8 @@ export const environment = z.object({
 
   DATABASE_URL: secret('PostgreSQL 15 or newer, the record of all jobs; npm start has its own.', postgresUrl),
   DATABASE_POOL_SIZE: variable('10', 'Connections to PostgreSQL a process.', integer(1, 1_000)),
+  RETENTION_DAYS: variable('0', 'Days that finished jobs are kept; 0: for ever.', integer(0, MOST_DAYS)),
+  RETENTION_STATUS_DAYS: optional('What differs by status, such as failed:90,cancelled:0.', statusDays),
 
   REDIS_URL: secret('Redis 6.2 or newer, which delivers jobs to workers.', redisUrl),
   QUEUE_BACKEND: optional('What delivers jobs: redis, or postgres to do without Redis.', backend),

@@ -28,6 +28,7 @@ describe('what is parsed', () => {
         allowedHosts: [],
       },
       database: { url: 'postgres://db/jobs', poolSize: 10 },
+      retention: { days: 0, statusDays: {} },
       submit: { idempotencyTtl: 86_400_000 },
       queue: { backend: 'redis', redisUrl: 'redis://queue:6379', prefix: 'jobs', shards: 1 },
       worker: { queues: [], concurrency: 20, shutdownGrace: 5000 },
@@ -53,6 +54,8 @@ describe('what is parsed', () => {
         HTTP_REQUEST_ALLOW:
           'Hooks.internal, localhost:8080,10.0.0.5:443,10.1.0.0/16,fd00::/8,::1,[fd00::5]:8080,[fd00::6]',
         UI: 'off',
+        RETENTION_DAYS: '30',
+        RETENTION_STATUS_DAYS: 'failed:90, cancelled:0',
         LOG_FORMAT: 'pretty',
         MAIL_FROM: 'Job Queue <jobs@example.com>',
         EXTENSIONS: './a.js,/opt/b.js',
@@ -68,6 +71,7 @@ describe('what is parsed', () => {
         allowedHosts: ['jobs.example.com'],
         ui: false,
       },
+      retention: { days: 30, statusDays: { failed: 90, cancelled: 0 } },
       queue: { shards: 64 },
       worker: {
         queues: [
@@ -243,6 +247,10 @@ describe('what is refused', () => {
     ['QUEUE_SHARDS', '0'],
     ['QUEUE_SHARDS', '65'],
     ['WORKER_CONCURRENCY', '1.5'],
+    ['RETENTION_DAYS', '3651'],
+    ['RETENTION_STATUS_DAYS', 'failed'],
+    ['RETENTION_STATUS_DAYS', 'waiting:1'],
+    ['RETENTION_STATUS_DAYS', 'failed:1,failed:2'],
     ['WORKER_QUEUES', 'default'],
     ['WORKER_QUEUES', 'default:0'],
     ['WORKER_QUEUES', 'default:5,'],

@@ -88,6 +88,7 @@ function configOf(env: Environment, entry: Entry): AppConfig {
       allowedHosts: env.ALLOWED_HOSTS ?? [],
     },
     database: { url: env.DATABASE_URL ?? '', poolSize: env.DATABASE_POOL_SIZE },
+    retention: { days: env.RETENTION_DAYS, statusDays: env.RETENTION_STATUS_DAYS ?? {} },
     submit: { idempotencyTtl: env.IDEMPOTENCY_TTL },
     queue: {
       backend: env.QUEUE_BACKEND ?? (embedded && !env.REDIS_URL ? 'postgres' : 'redis'),

@@ -1,9 +1,12 @@
 import { isIP, isIPv4, isIPv6 } from 'node:net';
 import { z } from 'zod';
-import type { AllowedDestination, ServedQueue } from './app-config.js';
+import type { AllowedDestination, ServedQueue, StatusDays } from './app-config.js';
 
 /** Reads one variable's text; what it refuses is reported with `expected`. */
 export type Parser<Value> = z.ZodType<Value, string>;
+
+/** That a finished job is kept, where it is not for ever. */
+export const MOST_DAYS = 3_650;
 
 export const text = parser('some text', (given) => given);
 
@@ -27,6 +30,15 @@ export const servedQueues = parser(
   (given) => {
     const queues = items(given, servedQueue);
     return new Set(queues?.map(({ name }) => name)).size === queues?.length ? queues : undefined;
+  },
+);
+
+export const statusDays: Parser<StatusDays> = parser(
+  'completed, failed or cancelled with days (0: for ever), such as failed:90,cancelled:0',
+  (given) => {
+    const days = items(given, daysOfStatus);
+    const named = new Map(days);
+    return named.size === days?.length ? Object.fromEntries(named) : undefined;
   },
 );
 
@@ -92,6 +104,12 @@ function servedQueue(item: string): ServedQueue | undefined {
   const [, name, amount] = /^([a-z][a-z0-9_]{0,62}):(\d+)$/.exec(item) ?? [];
   const concurrency = wholeNumber(amount ?? '', 1, 1_000);
   return name === undefined || concurrency === undefined ? undefined : { name, concurrency };
+}
+
+function daysOfStatus(item: string): [status: string, days: number] | undefined {
+  const [, status, amount = ''] = /^(completed|failed|cancelled):(\d+)$/.exec(item) ?? [];
+  const days = wholeNumber(amount, 0, MOST_DAYS);
+  return status === undefined || days === undefined ? undefined : [status, days];
 }
 
 function network(item: string): AllowedDestination | undefined {

@@ -175,3 +175,23 @@ describe('what a submit asks for', () => {
     expect(() => define(options)).toThrow(message);
   });
 });
+
+describe('retention', () => {
+  it('is said for all that ends, or by how it ends', () => {
+    const day = 86_400_000;
+
+    expect(define().retention).toEqual({});
+    expect(define({ retention: '1d' }).retention).toEqual({ completed: day, failed: day, cancelled: day });
+    expect(define({ retention: { completed: '1h', failed: '90d' } }).retention).toEqual({
+      completed: 3_600_000,
+      failed: 90 * day,
+    });
+  });
+
+  it.each<JobTypeOptions['retention']>(['59m', { failed: '3651d' }])(
+    'stops the boot with %j',
+    (retention) => {
+      expect(() => define({ retention })).toThrow('the retention must be 1 hour to 10 years');
+    },
+  );
+});

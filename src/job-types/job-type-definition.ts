@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { ValidationFailed, type Violation } from '../jobs/job.errors.js';
-import type { Json, JobOptions } from '../jobs/job.js';
+import type { Json, JobOptions, TerminalStatus } from '../jobs/job.js';
 import { assertStorable } from '../jobs/json-value.js';
 import { exponential } from './backoff.js';
 import { displayCopy } from './display-copy.js';
-import { toMs } from './duration.js';
+import { toMs, type Duration } from './duration.js';
 import type { JobTypeOptions } from './job-type.js';
 
 /** JSON Schema, in the dialect that OpenAPI 3.0 takes. */
@@ -18,6 +18,8 @@ export type Limits = Pick<JobOptions, 'attempts' | 'timeout' | 'priority'>;
 
 const MOST_ATTEMPTS = 100;
 const ONE_DAY = 86_400_000;
+const LEAST_RETENTION = 3_600_000;
+const MOST_RETENTION = 3_650 * ONE_DAY;
 
 /** A job type as the whole platform sees it: the decorator's options with the defaults filled in. */
 export class JobTypeDefinition {
@@ -27,6 +29,8 @@ export class JobTypeDefinition {
   readonly example: Json;
   readonly defaults: JobOptions;
   readonly limits: Limits;
+  /** How long its finished jobs are kept, in ms, where it says so itself. */
+  readonly retention: Partial<Record<TerminalStatus, number>>;
   readonly jsonSchema: JsonSchema;
 
   readonly #data: z.ZodType;
@@ -46,6 +50,7 @@ export class JobTypeDefinition {
     const { attempts = MOST_ATTEMPTS, timeout, priority = 0 } = options.limits ?? {};
     const longest = timeout === undefined ? Math.max(ONE_DAY, this.defaults.timeout) : toMs(timeout);
     this.limits = { attempts, timeout: longest, priority };
+    this.retention = retentionOf(options.retention);
     this.assertSound();
     this.jsonSchema = this.sound('the schema', () =>
       z.toJSONSchema(options.data, { target: 'openapi-3.0', io: 'input' }),
@@ -107,6 +112,8 @@ export class JobTypeDefinition {
       if (timeout < 1 || timeout > LONGEST_TIMEOUT)
         throw new Error(`${at}: ${what}the timeout must be 1 ms to 24 days`);
     }
+    if (Object.values(this.retention).some((age) => age < LEAST_RETENTION || age > MOST_RETENTION))
+      throw new Error(`${at}: the retention must be 1 hour to 10 years`);
     const [beyond] = this.breaches(this.defaults);
     if (beyond) throw new Error(`${at}: its own default breaks its limits: ${beyond.path} ${beyond.message}`);
   }
@@ -132,6 +139,12 @@ export class JobTypeDefinition {
       throw new Error(`Job type "${this.name}": ${what} cannot be used: ${reason}`, { cause: error });
     }
   }
+}
+
+function retentionOf(given: JobTypeOptions['retention'] = {}): Partial<Record<TerminalStatus, number>> {
+  const each = typeof given === 'object' ? given : { completed: given, failed: given, cancelled: given };
+  const stated = Object.entries(each).filter(([, age]: [string, Duration | undefined]) => age !== undefined);
+  return Object.fromEntries(stated.map(([status, age]) => [status, toMs(age)]));
 }
 
 /** An unknown key is named itself, not only the object it stands in. */

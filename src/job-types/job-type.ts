@@ -1,6 +1,6 @@
 import { SetMetadata, type Type } from '@nestjs/common';
 import type { z } from 'zod';
-import type { Backoff } from '../jobs/job.js';
+import type { Backoff, TerminalStatus } from '../jobs/job.js';
 import type { Duration } from './duration.js';
 
 /** What a handler is given beside its data. Everything here is fenced: once the attempt is over, it has no effect. */
@@ -46,6 +46,8 @@ export interface JobTypeOptions<Data extends z.ZodType = z.ZodType> {
   backoff?: Backoff;
   /** 5 minutes where none is given. */
   timeout?: Duration;
+  /** How long its finished jobs are kept, 1 hour to 10 years; what the installation says where nothing is said. */
+  retention?: Duration | Partial<Record<TerminalStatus, Duration>>;
   /** What a submit may ask for at most; the platform's own bounds where nothing is said. */
   limits?: JobTypeLimits;
 }

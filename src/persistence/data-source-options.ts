@@ -12,6 +12,8 @@ import { OperationEntity } from './entities/operation.entity.js';
 import { JobStatisticsEntity } from './entities/job-statistics.entity.js';
 import { QueuePauseEntity } from './entities/queue-pause.entity.js';
 import { LaneLeaseEntity } from './entities/lane-lease.entity.js';
+import { RetentionRuleEntity } from './entities/retention-rule.entity.js';
+import { RetentionSweepEntity } from './entities/retention-sweep.entity.js';
 import { ScheduleFireEntity } from './entities/schedule-fire.entity.js';
 import { ScheduleEntity } from './entities/schedule.entity.js';
 import { TopologyEntity } from './entities/topology.entity.js';
@@ -24,6 +26,7 @@ import { SubmitOptions1764400000000 } from './migrations/1764400000000-submit-op
 import { Operations1764450000000 } from './migrations/1764450000000-operations.js';
 import { KeptStatistics1764500000000 } from './migrations/1764500000000-kept-statistics.js';
 import { Schedules1764600000000 } from './migrations/1764600000000-schedules.js';
+import { Retention1764700000000 } from './migrations/1764700000000-retention.js';
 import { watchedClient } from './watched-client.js';
 
 /** A request waits this long for a connection, in ms; then the record counts as unavailable. */
@@ -54,6 +57,8 @@ export function dataSourceOptions({ database }: Pick<AppConfig, 'database'>): Da
       LaneLeaseEntity,
       OperationEntity,
       QueuePauseEntity,
+      RetentionRuleEntity,
+      RetentionSweepEntity,
       ScheduleEntity,
       ScheduleFireEntity,
       TopologyEntity,
@@ -68,6 +73,7 @@ export function dataSourceOptions({ database }: Pick<AppConfig, 'database'>): Da
       Operations1764450000000,
       KeptStatistics1764500000000,
       Schedules1764600000000,
+      Retention1764700000000,
     ],
     migrationsTableName: 'migrations',
     synchronize: false,

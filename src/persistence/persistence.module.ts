@@ -9,6 +9,7 @@ import { WorkerRepository } from '../workers/worker-repository.js';
 import { dataSourceOptions } from './data-source-options.js';
 import { ExpiredKeys } from './expired-keys.js';
 import { OldFires } from './old-fires.js';
+import { OldJobs } from './old-jobs.js';
 import { Partitions } from './partitions.js';
 import { TypeOrmJobRepository } from './typeorm-job-repository.js';
 import { TypeOrmOperationRepository } from './typeorm-operation-repository.js';
@@ -29,6 +30,7 @@ import { TypeOrmWorkerRepository } from './typeorm-worker-repository.js';
     Partitions,
     ExpiredKeys,
     OldFires,
+    OldJobs,
     { provide: JobRepository, useClass: TypeOrmJobRepository },
     { provide: OperationRepository, useClass: TypeOrmOperationRepository },
     { provide: StatisticsRepository, useClass: TypeOrmStatisticsRepository },

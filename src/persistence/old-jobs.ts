@@ -1,0 +1,101 @@
+import {
+  Injectable,
+  Logger,
+  type BeforeApplicationShutdown,
+  type OnApplicationBootstrap,
+} from '@nestjs/common';
+import { DataSource } from 'typeorm';
+import { AppConfig } from '../config/app-config.js';
+import { JobTypeRegistry } from '../job-types/job-type-registry.js';
+import { Repeater } from '../jobs/delivery/repeater.js';
+import { DayRemoval } from './day-removal.js';
+import { daysDue, giveBackDay, holdDay, markSwept } from './old-days.js';
+import {
+  agesInForce,
+  FOR_EVER,
+  saveRules,
+  statusAges,
+  type Ages,
+  type StatusAges,
+} from './retention-ages.js';
+
+const INTERVAL = 600_000;
+
+/** Few, and never asked for by time: a pass over the table is no loss. */
+const REMOVE_OPERATIONS = `
+DELETE FROM operations WHERE status = 'completed' AND finished_at < now() - $1 * interval '1 ms'`;
+
+/**
+ * Removes finished jobs that are older than they are kept for, a day of them at a time. A job that is not over is never
+ * touched. Every process looks; a day is swept by one of them.
+ */
+@Injectable()
+export class OldJobs implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  readonly #logger = new Logger('Retention');
+  readonly #passes = new Repeater(() => this.removeQuietly(), INTERVAL);
+  readonly #ages: StatusAges;
+  readonly #days: DayRemoval;
+  readonly #operationsAge: number;
+  #stopping = false;
+
+  constructor(
+    private readonly database: DataSource,
+    private readonly types: JobTypeRegistry,
+    { retention }: AppConfig,
+  ) {
+    this.#ages = statusAges(retention);
+    this.#operationsAge = statusAges({ days: retention.days, statusDays: {} }).completed;
+    this.#days = new DayRemoval(database, this.#ages, () => this.#stopping);
+  }
+
+  async onApplicationBootstrap(): Promise<void> {
+    await saveRules(this.database, this.types.all());
+    this.#passes.start();
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    this.#stopping = true;
+    await this.#passes.stop();
+  }
+
+  /** One pass. Exposed for tests. @returns how many jobs are gone */
+  async remove(): Promise<number> {
+    const inForce = await agesInForce(this.database, this.#ages);
+    let removed = 0;
+    for (const { name } of await daysDue(this.database, inForce)) {
+      if (this.#stopping) break;
+      if (!(await holdDay(this.database, name))) continue;
+      try {
+        removed += await this.sweep(name, inForce);
+      } finally {
+        await giveBackDay(this.database, name);
+      }
+    }
+    if (this.#operationsAge < FOR_EVER) await this.database.query(REMOVE_OPERATIONS, [this.#operationsAge]);
+    return removed;
+  }
+
+  private async sweep(name: string, inForce: Ages): Promise<number> {
+    // Another process may have swept it before it was held here.
+    const day = (await daysDue(this.database, inForce)).find((due) => due.name === name);
+    if (!day) return 0;
+
+    const start = performance.now();
+    const { removed, moved, dropped, left } = await this.#days.sweep(day);
+    if (this.#stopping && !dropped) return removed;
+    await markSwept(this.database, day, inForce.rules, left);
+    const durationMs = Math.round(performance.now() - start);
+    if (removed > 0 || dropped) this.#logger.log('swept', { day: name, removed, moved, dropped, durationMs });
+    return removed;
+  }
+
+  private async removeQuietly(): Promise<void> {
+    try {
+      await this.remove();
+    } catch (error) {
+      this.#logger.warn('old jobs not removed', {
+        reason: error instanceof Error ? error.message : String(error),
+      });
+    }
+  }
+}
