@@ -11,6 +11,7 @@ import type {
   HeldClaim,
   JobFilter,
   JobHistory,
+  JobPage,
   JobPulse,
   LiveCounts,
   PageRequest,
@@ -173,14 +174,20 @@ export class InMemoryJobRepository extends JobRepository {
     return lines.filter(({ seq }) => seq > page.afterSeq).slice(0, page.limit);
   }
 
-  async list(tenant: string, filter: JobFilter, { limit, before }: PageRequest): Promise<Job[]> {
+  async page(
+    tenant: string,
+    filter: JobFilter,
+    { limit, before, scan = Infinity }: PageRequest,
+  ): Promise<JobPage> {
     await this.answer();
-    return [...this.records.values()]
-      .filter((record) => record.isOf(tenant) && record.matches(filter, this.now))
-      .filter(({ id }) => before === undefined || id < before)
-      .sort((a, b) => (a.id < b.id ? 1 : -1))
-      .slice(0, limit)
-      .map((record) => record.toJob(this.now));
+    const all = [...this.records.values()]
+      .filter((record) => record.isOf(tenant) && (before === undefined || record.id < before))
+      .sort((a, b) => (a.id < b.id ? 1 : -1));
+    const matching = all.slice(0, scan).filter((record) => record.matches(filter, this.now));
+    const jobs = matching.slice(0, limit).map((record) => record.toJob(this.now));
+
+    const more = matching.length > limit ? jobs.at(-1)?.id : undefined;
+    return { jobs, next: more ?? (all.length > scan ? all[scan - 1]?.id : undefined) };
   }
 
   async retry(tenant: string, id: string, json?: string): Promise<Job | undefined> {

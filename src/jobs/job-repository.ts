@@ -28,6 +28,17 @@ export interface JobFilter {
 export interface PageRequest {
   limit: number;
   before?: string;
+  /**
+   * About how many jobs may be looked at for a filter that no index answers; without bound where nothing is said. It is
+   * what keeps a page from reading the whole record.
+   */
+  scan?: number;
+}
+
+/** At most `limit` jobs. `next` is where the list goes on: a page may be short, even empty, and have a next one. */
+export interface JobPage {
+  jobs: Job[];
+  next?: string;
 }
 
 /** What a worker asks for. The caller makes the token, so that the question can be repeated safely. */
@@ -177,7 +188,19 @@ export abstract class JobRepository {
   /** Oldest first, after `afterSeq`. */
   abstract logs(tenant: string, id: string, page: { afterSeq: number; limit: number }): Promise<JobLogLine[]>;
 
-  abstract list(tenant: string, filter: JobFilter, page: PageRequest): Promise<Job[]>;
+  abstract page(tenant: string, filter: JobFilter, page: PageRequest): Promise<JobPage>;
+
+  /** The same as often as it takes: short only where no more jobs match. */
+  async list(tenant: string, filter: JobFilter, { limit, before, scan }: PageRequest): Promise<Job[]> {
+    const found: Job[] = [];
+    let next = before;
+    do {
+      const page = await this.page(tenant, filter, { limit: limit - found.length, before: next, scan });
+      found.push(...page.jobs);
+      next = page.next;
+    } while (next !== undefined && found.length < limit);
+    return found;
+  }
 
   /**
    * A new run of a job that failed or was cancelled, with a fresh budget; the old attempts stay.

@@ -1,9 +1,9 @@
 import type { DataSource } from 'typeorm';
-import type { JobFilter, JobHistory, JobPulse, PageRequest } from '../jobs/job-repository.js';
-import type { Job, JobAttempt, JobLogLine, JobStatus } from '../jobs/job.js';
+import type { JobFilter, JobHistory, JobPage, JobPulse, PageRequest } from '../jobs/job-repository.js';
+import type { Job, JobAttempt, JobLogLine } from '../jobs/job.js';
 import { JobLogEntity } from './entities/job-log.entity.js';
+import { JobPages } from './job-pages.js';
 import {
-  idFloor,
   idRange,
   JOB_COLUMNS,
   LIVENESS,
@@ -32,7 +32,7 @@ WHERE j.tenant = $1 AND j.id = $2`;
 /** Plan: lookups by id in the partitions that $2 and $3 leave, and the end of each job's log. */
 const PULSES = `
 SELECT j.id, j.status, j.run, j.attempts_made, coalesce(d.progress, j.progress) AS progress, ${LIVENESS},
-  coalesce((SELECT max(l.seq) FROM job_logs l WHERE l.job_id = j.id), 0)::float8 AS last_seq
+  coalesce((SELECT max(l.seq) FROM job_logs l WHERE l.job_id = j.id AND l.job_id BETWEEN $2 AND $3), 0)::float8 AS last_seq
 FROM jobs j LEFT JOIN dispatch d ON d.job_id = j.id
 WHERE j.id = ANY($1::uuid[]) AND j.id BETWEEN $2 AND $3`;
 
@@ -43,39 +43,16 @@ interface PulseRow extends Liveness, Pick<JobRow, 'id' | 'run' | 'attempts_made'
 /** Times as JSON has them. */
 type AttemptRow = Omit<JobAttempt, 'startedAt' | 'finishedAt'> & { startedAt: string; finishedAt: string };
 
-/**
- * Where jobs of each status are found. Live states stand in `dispatch`, the rare outcomes in `dead_letters`; completed
- * jobs, which most are, by walking the ids. A list takes a page from each place that it needs and merges them.
- */
-const SOURCES: { statuses: JobStatus[]; from: string; where: (status: JobStatus) => string }[] = [
-  {
-    statuses: ['waiting', 'delayed', 'active'],
-    from: 'dispatch d JOIN jobs j ON j.id = d.job_id',
-    where: (status) =>
-      ({
-        active: 'd.worker_id IS NOT NULL',
-        waiting: 'd.worker_id IS NULL AND d.run_at <= now()',
-        delayed: 'd.worker_id IS NULL AND d.run_at > now()',
-      })[status as 'waiting' | 'delayed' | 'active'],
-  },
-  {
-    statuses: ['failed', 'cancelled'],
-    from: 'dead_letters l JOIN jobs j ON j.id = l.job_id LEFT JOIN dispatch d ON d.job_id = j.id',
-    where: (status) => `l.status = '${status}'`,
-  },
-  {
-    statuses: ['completed'],
-    from: 'jobs j LEFT JOIN dispatch d ON d.job_id = j.id',
-    where: () => `j.status = 'completed'`,
-  },
-];
-
 /** What clients read. */
 export class JobReads {
+  readonly #pages: JobPages;
+
   constructor(
     private readonly database: DataSource,
     private readonly shards: number,
-  ) {}
+  ) {
+    this.#pages = new JobPages(database);
+  }
 
   async find(tenant: string, id: string): Promise<Job | undefined> {
     const [row] = await rowsOf<JobRow>(this.database, FIND, [tenant, id]);
@@ -117,53 +94,8 @@ export class JobReads {
     return rows.map(({ seq, run, attempt, at, line }) => ({ seq: Number(seq), run, attempt, at, line }));
   }
 
-  async list(tenant: string, filter: JobFilter, page: PageRequest): Promise<Job[]> {
-    const list = listQuery(tenant, filter, page);
-    const rows = await rowsOf<JobRow>(this.database, list.sql, list.parameters);
-    return rows.map((row) => toJob(row, this.shards));
+  async page(tenant: string, filter: JobFilter, page: PageRequest): Promise<JobPage> {
+    const { rows, next } = await this.#pages.page(tenant, filter, page);
+    return { jobs: rows.map((row) => toJob(row, this.shards)), next };
   }
-}
-
-/** @param limit null for all of them @param columns `id` must be among them: the rows come by it, the greatest first */
-export function listQuery(
-  tenant: string,
-  filter: JobFilter,
-  page: { limit: number | null; before?: string },
-  columns = JOB_COLUMNS,
-): { sql: string; parameters: unknown[] } {
-  const parameters: unknown[] = [];
-  const bind = (value: unknown) => `$${parameters.push(value)}`;
-
-  const common = [`j.tenant = ${bind(tenant)}`];
-  if (filter.types?.length) common.push(`j.type = ANY(${bind(filter.types)}::text[])`);
-  if (filter.queue !== undefined) common.push(`j.queue = ${bind(filter.queue)}`);
-  if (filter.tags?.length) common.push(`j.tags @> ${bind(filter.tags)}::text[]`);
-  if (filter.createdFrom) common.push(`j.id >= ${bind(idFloor(filter.createdFrom))}::uuid`);
-  const before = earliest(page.before, filter.createdTo && idFloor(filter.createdTo));
-  if (before !== undefined) common.push(`j.id < ${bind(before)}::uuid`);
-  const limit = bind(page.limit);
-
-  const sources = filter.statuses?.length
-    ? sourcesOf(filter.statuses)
-    : [{ from: 'jobs j LEFT JOIN dispatch d ON d.job_id = j.id', condition: 'true' }];
-  const pages = sources.map(
-    ({ from, condition }) =>
-      `(SELECT ${columns} FROM ${from} WHERE ${common.join(' AND ')} AND (${condition}) ORDER BY j.id DESC LIMIT ${limit})`,
-  );
-  const sql =
-    pages.length === 1 ? (pages[0] ?? '') : `${pages.join(' UNION ALL ')} ORDER BY id DESC LIMIT ${limit}`;
-  return { sql, parameters };
-}
-
-function sourcesOf(statuses: JobStatus[]): { from: string; condition: string }[] {
-  return SOURCES.flatMap(({ statuses: here, from, where }) => {
-    const wanted = here.filter((status) => statuses.includes(status));
-    if (wanted.length === 0) return [];
-    return [{ from, condition: wanted.map((status) => `(${where(status)})`).join(' OR ') }];
-  });
-}
-
-/** Ids compare as text as they do as uuid: both are lower-case hex. */
-function earliest(...bounds: (string | undefined)[]): string | undefined {
-  return bounds.filter((bound) => bound !== undefined).sort()[0];
 }

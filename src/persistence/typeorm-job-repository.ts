@@ -14,6 +14,7 @@ import {
   type HeldClaim,
   type JobFilter,
   type JobHistory,
+  type JobPage,
   type JobPulse,
   type LiveCounts,
   type PageRequest,
@@ -109,8 +110,8 @@ export class TypeOrmJobRepository extends JobRepository {
     return answering(() => this.#reads.logs(tenant, id, page));
   }
 
-  list(tenant: string, filter: JobFilter, page: PageRequest): Promise<Job[]> {
-    return answering(() => this.#reads.list(tenant, filter, page));
+  page(tenant: string, filter: JobFilter, page: PageRequest): Promise<JobPage> {
+    return answering(() => this.#reads.page(tenant, filter, page));
   }
 
   retry(tenant: string, id: string, json?: string): Promise<Job | undefined> {

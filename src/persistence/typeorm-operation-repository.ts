@@ -7,8 +7,8 @@ import type { Operation, OperationKind } from '../operations/operation.js';
 import { answering } from './database-error.js';
 import { OperationEntity } from './entities/operation.entity.js';
 import { cancelAll } from './job-control.js';
-import { listQuery } from './job-reads.js';
 import { retryAll } from './job-retries.js';
+import { listQuery } from './list-query.js';
 import { rowsOf } from './rows.js';
 
 /** Jobs that are submitted from now on are not its own: ids grow. */

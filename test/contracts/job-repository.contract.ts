@@ -49,6 +49,7 @@ export function describeJobRepository(name: string, setup: () => Promise<RecordU
           () => jobs.history(tenant, id),
           () => jobs.pulses([id]),
           () => jobs.logs(tenant, id, { afterSeq: 0, limit: 1 }),
+          () => jobs.page(tenant, {}, { limit: 1 }),
           () => jobs.list(tenant, {}, { limit: 1 }),
           () => jobs.retry(tenant, id),
           () => jobs.cancel(tenant, id),

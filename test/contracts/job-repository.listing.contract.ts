@@ -1,4 +1,4 @@
-import type { JobFilter } from '../../src/jobs/job-repository.js';
+import type { JobFilter, JobPage } from '../../src/jobs/job-repository.js';
 import { JOB_STATUSES, type Job, type JobStatus } from '../../src/jobs/job.js';
 import { idsOf, type Scene, type Suite } from './record-scene.js';
 
@@ -80,6 +80,47 @@ export function describeListing({ scene, record }: Suite): void {
       );
     });
 
+    it('may give a short page where little matches, goes on from there, and leaves nothing out', async () => {
+      const at = scene();
+      for (let n = 0; n < 6; n++) {
+        await at.submitMany(20);
+        await at.submit({ queue: `${at.queue}-b`, tags: ['rare', `n${n}`] });
+        await at.failedJob({ tags: ['rare'] });
+        await at.submit({ delay: 1e9 });
+      }
+      const all = await at.jobs.list(at.tenant, {}, { limit: 1_000 });
+      const many = Array.from({ length: 9 }, (_, n) => `type_${n}`);
+      const filters: (JobFilter & { short?: boolean })[] = [
+        { queue: `${at.queue}-b`, short: true },
+        { queue: at.queue },
+        { queue: 'unknown', short: true },
+        { tags: ['rare'] },
+        { tags: ['n0'] },
+        { tags: ['unknown'] },
+        { tags: ['rare'], statuses: ['failed', 'waiting'] },
+        { statuses: ['failed', 'delayed'] },
+        { statuses: ['delayed'], queue: at.queue },
+        { statuses: ['failed'] },
+        { statuses: ['completed'], short: true },
+        { types: [...many, all[0]!.type] },
+        { types: many, short: true },
+      ];
+
+      for (const { short, ...filter } of filters) {
+        const pages: JobPage[] = [];
+        do {
+          const before = pages.at(-1)?.next;
+          pages.push(await at.jobs.page(at.tenant, filter, { limit: 5, before, scan: 15 }));
+        } while (pages.at(-1)!.next !== undefined);
+
+        const listed = pages.flatMap(({ jobs }) => idsOf(jobs));
+        const wanted = all.filter((job) => fits(job, filter) && tagged(job, filter));
+        expect([filter, listed]).toEqual([filter, idsOf(wanted)]);
+        expect(pages.every(({ jobs }) => jobs.length <= 5)).toBe(true);
+        if (short) expect(pages.some(({ jobs, next }) => jobs.length < 5 && next)).toBe(true);
+      }
+    });
+
     it('joins all filters by “and”, whatever the combination', async () => {
       const at = scene();
       await oneOfEach(at, 'demo');
@@ -125,6 +166,10 @@ function* everyFilter(queue: string, boundary: Date): Generator<JobFilter> {
       }
     }
   }
+}
+
+function tagged({ tags }: Job, { tags: wanted = [] }: JobFilter): boolean {
+  return wanted.every((tag) => tags.includes(tag));
 }
 
 function fits(job: Job, { statuses, types, queue, createdFrom, createdTo }: JobFilter): boolean {

@@ -154,7 +154,9 @@ export class JobListView {
   @ApiProperty({
     type: 'string',
     nullable: true,
-    description: 'Where the next page starts; null after the last.',
+    description:
+      'Where the next page starts; null after the last. A page looks at about 20,000 jobs for a filter that no index ' +
+      'answers: it may then be short, even empty, and still have a next one.',
   })
   nextCursor!: string | null;
 }

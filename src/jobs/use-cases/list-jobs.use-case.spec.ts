@@ -28,3 +28,13 @@ it('names no next page when the last one is just full', async () => {
   expect(page.items).toHaveLength(3);
   expect(page.next).toBeUndefined();
 });
+
+it('hands on where a page stopped that found too little', async () => {
+  const { ids, listJobs } = await setup(2);
+  const page = jest
+    .spyOn(InMemoryJobRepository.prototype, 'page')
+    .mockResolvedValue({ jobs: [], next: ids[0] });
+
+  expect(await listJobs.execute({ tenant: 'a', filter: {}, limit: 3 })).toEqual({ items: [], next: ids[0] });
+  expect(page).toHaveBeenCalledWith('a', {}, { limit: 3, before: undefined, scan: 20_000 });
+});
