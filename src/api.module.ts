@@ -3,6 +3,7 @@ import { BullBoard } from './dashboard/bull-board.module.js';
 import { HomeController } from './dashboard/home.controller.js';
 import { ExplainModule } from './explain/explain.module.js';
 import { HealthModule } from './health/health.module.js';
+import { SheddingModule } from './http/shedding.module.js';
 import { ThrottlingModule } from './http/throttling.module.js';
 import { JobTypesController } from './job-types/http/job-types.controller.js';
 import { JobsController } from './jobs/http/jobs.controller.js';
@@ -32,6 +33,7 @@ export class ApiModule {
         ExplainModule,
         WorkersModule,
         SchedulesModule,
+        SheddingModule,
         ThrottlingModule.forRoot(config),
         ...(ui ? [BullBoard.forLanes(config, queues)] : []),
       ],

@@ -3,6 +3,7 @@ import { ConfigModule } from './config/config.module.js';
 import { BullBoard } from './dashboard/bull-board.module.js';
 import { HomeController } from './dashboard/home.controller.js';
 import { HealthModule } from './health/health.module.js';
+import { SheddingModule } from './http/shedding.module.js';
 import { JobTypesModule } from './job-types/job-types.module.js';
 import { PersistenceModule } from './persistence/persistence.module.js';
 import type { Platform } from './platform.js';
@@ -20,6 +21,7 @@ export class DashboardModule {
         QueueModule.forProducer(config, queues),
         JobTypesModule.catalogue(features),
         HealthModule,
+        SheddingModule,
         BullBoard.forLanes(config, queues),
       ],
       controllers: [HomeController],

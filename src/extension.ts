@@ -13,7 +13,9 @@ export type { JobFilter } from './jobs/job-repository.js';
 export {
   IllegalTransition,
   JobNotFound,
+  Overloaded,
   PermanentFailure,
+  QueueFull,
   RecordUnavailable,
   RetryableFailure,
   ValidationFailed,

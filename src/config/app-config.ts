@@ -26,6 +26,8 @@ export abstract class AppConfig {
     readonly port: number;
     /** Largest request body, in bytes. */
     readonly bodyLimit: number;
+    /** Of all request bodies that a process holds at once, in bytes. */
+    readonly bodyTotalLimit: number;
     /** Allowed origins; `['*']` allows any, an empty list none. */
     readonly corsOrigins: readonly string[];
     /** Requests a minute a client and a process; 0 disables the limit. */
@@ -48,6 +50,12 @@ export abstract class AppConfig {
   abstract readonly submit: {
     /** How long an idempotency key is kept, in ms. */
     readonly idempotencyTtl: number;
+    /** Waiting jobs of a queue past which submits for it are refused; 0: no limit. */
+    readonly maxDepth: number;
+    /** Age of a queue's oldest waiting job past which they are, in ms; 0: no limit. */
+    readonly maxAge: number;
+    /** Lag of the event loop past which submits are refused, in ms; 0: no limit. */
+    readonly maxLoopLag: number;
   };
   abstract readonly retention: {
     /** Days that finished jobs are kept; 0: for ever. */

@@ -68,10 +68,26 @@ export const environment = z.object({
   RATE_LIMIT_PER_MINUTE: variable('6000', 'Requests a minute a client; 0: no limit.', integer(0, 10_000_000)),
   TRUST_PROXY: variable('0', 'How many proxies stand before the API.', integer(0, 100)),
   BODY_LIMIT: variable('1mb', 'Largest request body, such as 512kb, 1mb or 65536.', bytes),
+  BODY_TOTAL_LIMIT: variable('64mb', 'Request bodies that a process holds at once, together.', bytes),
   API_KEYS: secret('Accepted API keys, at least 16 characters each; empty: no key is asked for.', apiKeys),
   ALLOWED_HOSTS: optional('Names that the API answers to where it has no keys, besides local ones.', hosts),
   API_PUBLIC_URL: optional('Where clients reach the API; only the dashboard process asks for it.', publicUrl),
   IDEMPOTENCY_TTL: variable('86400000', 'ms that an Idempotency-Key is kept.', integer(1_000, 2_592_000_000)),
+  QUEUE_MAX_DEPTH: variable(
+    '0',
+    'Waiting jobs past which a queue is full; 0: no limit.',
+    integer(0, 1_000_000_000),
+  ),
+  QUEUE_MAX_AGE: variable(
+    '0',
+    'ms that its oldest waiting job may be due; 0: no limit.',
+    integer(0, 2_592_000_000),
+  ),
+  SUBMIT_MAX_LAG: variable(
+    '500',
+    'ms that the API may be late and go on taking jobs; 0: no limit.',
+    integer(0, 60_000),
+  ),
   UI: variable('on', 'Swagger UI and Bull Board in the API: on or off.', flag),
 
   LOG_LEVEL: variable('log', 'Least severe level written: debug, log, warn or error.', logLevel),

@@ -79,6 +79,7 @@ function configOf(env: Environment, entry: Entry): AppConfig {
       host: env.HOST,
       port: env.PORT,
       bodyLimit: env.BODY_LIMIT,
+      bodyTotalLimit: env.BODY_TOTAL_LIMIT,
       corsOrigins: env.CORS_ORIGINS ?? [],
       rateLimitPerMinute: env.RATE_LIMIT_PER_MINUTE,
       trustProxy: env.TRUST_PROXY,
@@ -89,7 +90,12 @@ function configOf(env: Environment, entry: Entry): AppConfig {
     },
     database: { url: env.DATABASE_URL ?? '', poolSize: env.DATABASE_POOL_SIZE },
     retention: { days: env.RETENTION_DAYS, statusDays: env.RETENTION_STATUS_DAYS ?? {} },
-    submit: { idempotencyTtl: env.IDEMPOTENCY_TTL },
+    submit: {
+      idempotencyTtl: env.IDEMPOTENCY_TTL,
+      maxDepth: env.QUEUE_MAX_DEPTH,
+      maxAge: env.QUEUE_MAX_AGE,
+      maxLoopLag: env.SUBMIT_MAX_LAG,
+    },
     queue: {
       backend: env.QUEUE_BACKEND ?? (embedded && !env.REDIS_URL ? 'postgres' : 'redis'),
       redisUrl: env.REDIS_URL,

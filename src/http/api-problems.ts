@@ -9,7 +9,8 @@ const DESCRIPTIONS = {
   413: 'The body is too large.',
   415: 'The body is not sent as application/json in UTF-8.',
   422: 'Parts of the request contradict each other, or cannot work; `errors` names them.',
-  503: 'PostgreSQL does not answer, and nothing is promised. Try again after `Retry-After`, with the same `Idempotency-Key`.',
+  429: 'Too many requests, or the queue is full (`QUEUE_FULL`, with its figures). Try again after `Retry-After`.',
+  503: 'PostgreSQL does not answer, and nothing is promised; or this process has too much to do (`OVERLOADED`). Try again after `Retry-After`, with the same `Idempotency-Key`.',
 } as const;
 
 /** Documents the problems that a route may answer with. Those that any route may are added to the document itself. */

@@ -8,10 +8,12 @@ import type { AppConfig } from '../config/app-config.js';
 import { refuseWrongMethods } from './allowed-methods.js';
 import { answerBrokenRequests } from './broken-request.js';
 import { requireJson, requireUtf8 } from './json-body.js';
+import { LoadShedding } from './load-shedding.js';
 import { ProblemFilter } from './problem.filter.js';
 
 /**
  * All that stands before the routes, in its order: headers, CORS, the name asked for, the key, the method, the body.
+ * The module must have SheddingModule.
  * Call it right after `NestFactory.create(…, { bodyParser: false })`, before Swagger or Bull Board is mounted.
  */
 export function configureHttp(app: NestExpressApplication, { http }: AppConfig): void {
@@ -23,7 +25,7 @@ export function configureHttp(app: NestExpressApplication, { http }: AppConfig):
   allowOrigins(app, http.corsOrigins);
   app.use(noIcon);
   app.use(allowedHostsMiddleware(http.apiKeys, http.allowedHosts), apiKeyMiddleware(http.apiKeys));
-  app.use(refuseWrongMethods(), requireJson);
+  app.use(refuseWrongMethods(), requireJson, app.get(LoadShedding, { strict: false }).middleware);
   // A variable, because Nest's type does not know `verify`, which it passes on to body-parser.
   const parsing = { limit: http.bodyLimit, verify: requireUtf8 };
   app.useBodyParser('json', parsing);

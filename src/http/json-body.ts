@@ -21,7 +21,7 @@ export function requireUtf8(_request: unknown, _response: unknown, body: Buffer,
   }
 }
 
-function carriesBody({ headers }: IncomingMessage): boolean {
+export function carriesBody({ headers }: IncomingMessage): boolean {
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 }
 

@@ -33,4 +33,30 @@ export class ProblemDto {
     description: 'For VALIDATION_FAILED: every field that is wrong.',
   })
   errors?: ViolationDto[];
+
+  @ApiPropertyOptional({ example: 'default', description: 'For QUEUE_FULL: which one.' })
+  queue?: string;
+
+  @ApiPropertyOptional({ type: 'integer', example: 10_250, description: 'For QUEUE_FULL: jobs that wait.' })
+  depth?: number;
+
+  @ApiPropertyOptional({
+    example: 85_000.4,
+    description: 'For QUEUE_FULL: for how long the oldest of them has been due, in ms.',
+  })
+  oldestWaiting?: number;
+
+  @ApiPropertyOptional({
+    type: 'integer',
+    example: 10_000,
+    description: 'For QUEUE_FULL: how many may wait; 0: any number.',
+  })
+  maxDepth?: number;
+
+  @ApiPropertyOptional({
+    type: 'integer',
+    example: 0,
+    description: 'For QUEUE_FULL: for how long they may, in ms; 0: for ever.',
+  })
+  maxAge?: number;
 }

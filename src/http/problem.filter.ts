@@ -7,7 +7,7 @@ import {
   type ExceptionFilter,
 } from '@nestjs/common';
 import type { Request, Response } from 'express';
-import { DomainError, ValidationFailed } from '../jobs/job.errors.js';
+import { DomainError, Overloaded, QueueFull, ValidationFailed } from '../jobs/job.errors.js';
 import { allowedMethods, methodNotAllowed } from './allowed-methods.js';
 import { codeOfStatus, HttpProblem, sendProblem, type Answer } from './problem.js';
 
@@ -26,12 +26,14 @@ const STATUS_OF_DOMAIN_ERROR: Record<string, HttpStatus> = {
   INVALID_SCHEDULE: HttpStatus.UNPROCESSABLE_ENTITY,
   SCHEDULE_NOT_FOUND: HttpStatus.NOT_FOUND,
   TOO_MANY_SCHEDULES: HttpStatus.CONFLICT,
+  QUEUE_FULL: HttpStatus.TOO_MANY_REQUESTS,
+  OVERLOADED: HttpStatus.SERVICE_UNAVAILABLE,
   RECORD_UNAVAILABLE: HttpStatus.SERVICE_UNAVAILABLE,
   TOO_MANY_WATCHERS: HttpStatus.SERVICE_UNAVAILABLE,
 };
 
 /** What another try, a second later, may mend. */
-const PASSING = ['RECORD_UNAVAILABLE', 'IDEMPOTENCY_IN_FLIGHT', 'TOO_MANY_WATCHERS'];
+const PASSING = ['RECORD_UNAVAILABLE', 'IDEMPOTENCY_IN_FLIGHT', 'TOO_MANY_WATCHERS', 'OVERLOADED'];
 
 /** A request cannot be made to produce an answer much larger than itself. */
 const MOST_ERRORS = 100;
@@ -52,7 +54,8 @@ export class ProblemFilter implements ExceptionFilter {
     const response = host.switchToHttp().getResponse<Response>();
     const answer = answerTo(error, request);
 
-    if (answer.status >= 500) this.log(error, answer, request);
+    // Those count themselves: a line each would be one more burden.
+    if (answer.status >= 500 && !(error instanceof Overloaded)) this.log(error, answer, request);
     if (response.headersSent) {
       // Half an answer is out: only a broken connection tells the client that it is not whole.
       if (!response.writableEnded) response.destroy();
@@ -91,6 +94,10 @@ function answerToDomainError(error: DomainError): Answer {
       detail: summaryOf(error),
       members: { errors: error.errors.slice(0, MOST_ERRORS) },
     };
+  }
+  if (error instanceof QueueFull) {
+    const headers = { 'Retry-After': String(error.retryAfter) };
+    return { status, code: error.code, detail: error.message, headers, members: { ...error.fill } };
   }
   const headers: Answer['headers'] = PASSING.includes(error.code) ? { 'Retry-After': '1' } : undefined;
   return { status, code: error.code, detail: error.message, headers };

@@ -115,6 +115,43 @@ export class TooManyWatchers extends DomainError {
   }
 }
 
+/** How full a queue was found, and its limits; 0: none. */
+export interface QueueFill {
+  queue: string;
+  /** Waiting jobs. */
+  depth: number;
+  /** ms that the oldest of them has been due */
+  oldestWaiting: number;
+  maxDepth: number;
+  /** ms */
+  maxAge: number;
+}
+
+/** More waits in the queue, or for longer, than may. Nothing was accepted. */
+export class QueueFull extends DomainError {
+  readonly code = 'QUEUE_FULL';
+  readonly fill: QueueFill;
+  /** s until there may be room. */
+  readonly retryAfter: number;
+
+  constructor({ retryAfter, ...fill }: QueueFill & { retryAfter: number }) {
+    const { queue, depth, oldestWaiting, maxDepth, maxAge } = fill;
+    const tooMany = maxDepth > 0 && depth > maxDepth;
+    super(
+      tooMany
+        ? `The queue "${queue}" is full: ${depth} jobs wait, where ${maxDepth} may.`
+        : `The queue "${queue}" is behind: its oldest job waits for ${Math.round(oldestWaiting)} ms, where ${maxAge} ms may pass.`,
+    );
+    this.fill = fill;
+    this.retryAfter = retryAfter;
+  }
+}
+
+/** Nothing is wrong with the request: this process has no room, or no time, for more. Nothing was accepted. */
+export class Overloaded extends DomainError {
+  readonly code = 'OVERLOADED';
+}
+
 /** PostgreSQL did not answer, so nothing was promised. Where it fell silent while it committed, nobody knows the outcome. */
 export class RecordUnavailable extends DomainError {
   readonly code = 'RECORD_UNAVAILABLE';

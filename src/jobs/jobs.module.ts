@@ -4,6 +4,8 @@ import { Expiry } from './delivery/expiry.js';
 import { OutboxRelay } from './delivery/outbox-relay.js';
 import { Reconciler } from './delivery/reconciler.js';
 import { LaneLeases } from './delivery/lane-leases.js';
+import { PendingSubmits } from './overload/pending-submits.js';
+import { QueueAdmission } from './overload/queue-admission.js';
 import { JobActivity } from './statistics/job-activity.js';
 import { CancelJobUseCase } from './use-cases/cancel-job.use-case.js';
 import { FollowJobUseCase } from './use-cases/follow-job.use-case.js';
@@ -34,7 +36,18 @@ const useCases = [
  * module.
  */
 @Module({
-  providers: [...useCases, Drift, Expiry, JobActivity, JobWatcher, LaneLeases, OutboxRelay, Reconciler],
-  exports: [...useCases, Drift, JobActivity],
+  providers: [
+    ...useCases,
+    Drift,
+    Expiry,
+    JobActivity,
+    JobWatcher,
+    LaneLeases,
+    OutboxRelay,
+    PendingSubmits,
+    QueueAdmission,
+    Reconciler,
+  ],
+  exports: [...useCases, Drift, JobActivity, PendingSubmits, QueueAdmission],
 })
 export class JobsModule {}

@@ -1,6 +1,7 @@
 import { Logger } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
 import { z } from 'zod';
+import { withoutLimits } from '../support/admission.js';
 import { JobTypeRegistry } from '../../src/job-types/job-type-registry.js';
 import { JobType, type JobHandler } from '../../src/job-types/job-type.js';
 import { LaneLeases } from '../../src/jobs/delivery/lane-leases.js';
@@ -107,7 +108,7 @@ function describeOnPostgres(server: string, binaries: 'embedded' | 'system'): vo
       const leases = new LaneLeases(jobs, new Lanes(['default'], 1));
       const relay = new OutboxRelay(jobs, new InMemoryJobQueue(), types, leases);
       const activity = new JobActivity(new InMemoryStatisticsRepository());
-      const submitJob = new SubmitJobUseCase(types, jobs, relay, activity);
+      const submitJob = new SubmitJobUseCase(types, jobs, relay, activity, ...withoutLimits());
       const fireDue = new FireDueSchedulesUseCase(types, submitJob, asOf, activity);
       while ((await fireDue.execute()).fired.length > 0);
     }

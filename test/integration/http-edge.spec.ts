@@ -13,18 +13,23 @@ import { AppConfig } from '../../src/config/app-config.js';
 import { HomeController } from '../../src/dashboard/home.controller.js';
 import { mountSwagger, openApiDocument } from '../../src/dashboard/swagger.js';
 import { HealthModule } from '../../src/health/health.module.js';
+import { ConfigModule } from '../../src/config/config.module.js';
 import { configureHttp } from '../../src/http/http-edge.js';
+import { LoopLag } from '../../src/http/loop-lag.js';
+import { SheddingModule } from '../../src/http/shedding.module.js';
 import { ThrottlingModule } from '../../src/http/throttling.module.js';
 import { JobTypesController } from '../../src/job-types/http/job-types.controller.js';
 import { JobType } from '../../src/job-types/job-type.js';
 import { JobTypeRegistry } from '../../src/job-types/job-type-registry.js';
 import { GetStatsUseCase } from '../../src/stats/get-stats.use-case.js';
+import { ProcessLoad } from '../../src/stats/process-load.js';
 import { StatsController } from '../../src/stats/http/stats.controller.js';
 import { JobsController } from '../../src/jobs/http/jobs.controller.js';
 import {
   IllegalTransition,
   JobNotFound,
   JobTypeNotFound,
+  QueueFull,
   RecordUnavailable,
   ValidationFailed,
 } from '../../src/jobs/job.errors.js';
@@ -225,6 +230,7 @@ interface Running {
   useCases: FakeUseCases;
   queue: { down: boolean };
   database: { down: boolean; pending: boolean };
+  loop: LoopLag;
   close(): Promise<void>;
 }
 
@@ -234,6 +240,7 @@ async function start(http: Partial<AppConfig['http']> = {}): Promise<Running> {
       host: '127.0.0.1',
       port: 0,
       bodyLimit: 1_048_576,
+      bodyTotalLimit: 67_108_864,
       corsOrigins: [],
       rateLimitPerMinute: 0,
       trustProxy: 0,
@@ -242,6 +249,7 @@ async function start(http: Partial<AppConfig['http']> = {}): Promise<Running> {
       allowedHosts: ['jobs.example.com'],
       ...http,
     },
+    submit: { maxLoopLag: 500 },
   } as unknown as AppConfig;
   const useCases = new FakeUseCases();
   const queue = { down: false };
@@ -276,13 +284,14 @@ async function start(http: Partial<AppConfig['http']> = {}): Promise<Running> {
         providers: stores,
         exports: stores.map(({ provide }) => provide as Type),
       },
+      ConfigModule.forRoot(config),
+      SheddingModule,
       ThrottlingModule.forRoot(config),
       HealthModule,
       BullBoardModule.forRoot({ route: '/admin/queues', adapter: ExpressAdapter }),
     ],
     controllers: [JobsController, JobTypesController, StatsController, HomeController, FaultyController],
     providers: [
-      { provide: AppConfig, useValue: config },
       { provide: JobTypeRegistry, useValue: registry },
       { provide: SubmitJobUseCase, useValue: useCases.submit },
       { provide: GetJobStatusUseCase, useValue: useCases.status },
@@ -290,6 +299,7 @@ async function start(http: Partial<AppConfig['http']> = {}): Promise<Running> {
       { provide: GetJobLogsUseCase, useValue: useCases.logs },
       { provide: RetryJobUseCase, useValue: useCases.retry },
       { provide: GetStatsUseCase, useValue: useCases.stats },
+      { provide: ProcessLoad, useValue: { now: () => ({}) } },
       ...NOT_CALLED.map((provide) => ({ provide, useValue: {} })),
     ],
   })
@@ -303,7 +313,14 @@ async function start(http: Partial<AppConfig['http']> = {}): Promise<Running> {
   mountSwagger(app, openApiDocument(app, registry, config.http.apiKeys.length > 0));
   await app.listen(0, '127.0.0.1');
   const url = (await app.getUrl()).replace('[::1]', '127.0.0.1');
-  return { url, useCases, queue, database, close: () => app.close() };
+  return {
+    url,
+    useCases,
+    queue,
+    database,
+    loop: app.get(LoopLag, { strict: false }),
+    close: () => app.close(),
+  };
 }
 
 const JSON_BODY = { 'content-type': 'application/json' };
@@ -1063,6 +1080,96 @@ describe('with a rate limit', () => {
     expect((await fetch(`${app.url}/health/live`)).status).toBe(200);
   });
 });
+
+describe('with too much to do', () => {
+  let app: Running;
+
+  beforeAll(async () => {
+    app = await start({ bodyTotalLimit: 32 * 1_024 });
+  });
+  afterAll(() => app.close());
+
+  const submit = (body = JSON.stringify(validEmail), path = '/jobs') =>
+    fetch(app.url + path, { method: 'POST', headers: JSON_BODY, body });
+
+  async function expectOverloaded(answer: Promise<Response>) {
+    const response = await answer;
+    expect(response.status).toBe(503);
+    expect(response.headers.get('retry-after')).toBe('1');
+    expect(await bodyOf(response)).toMatchObject({ status: 503, code: 'OVERLOADED' });
+  }
+
+  it('answers 429 for a queue that is full, with its figures', async () => {
+    const fill = { queue: 'default', depth: 12, oldestWaiting: 85.4, maxDepth: 10, maxAge: 0 };
+    app.useCases.failure = new QueueFull({ ...fill, retryAfter: 7 });
+
+    const response = await submit().finally(() => (app.useCases.failure = undefined));
+
+    expect(response.status).toBe(429);
+    expect(response.headers.get('retry-after')).toBe('7');
+    expect(await bodyOf(response)).toMatchObject({ status: 429, code: 'QUEUE_FULL', ...fill });
+  });
+
+  it('refuses submits unread while the event loop is late; probes and reads go on', async () => {
+    let now = performance.now();
+    const late = () => app.loop.tick((now += 700));
+    for (let tick = 0; tick < 4; tick++) late();
+
+    await expectOverloaded(submit('not even JSON'));
+    late();
+    await expectOverloaded(submit('not even JSON', '/jobs/bulk'));
+    late();
+    expect((await fetch(`${app.url}/health/live`)).status).toBe(200);
+    expect((await fetch(`${app.url}/jobs`)).status).toBe(200);
+
+    app.loop.tick((now += 100));
+    expect((await submit()).status).toBe(202);
+  });
+
+  it('refuses a body that it has no room for beside others, until one of them is answered', async () => {
+    const slow = [1, 2].map(() => openRequest(app.url, '/jobs', JSON.stringify(validEmail)));
+    await Promise.all(slow.map(({ begun }) => begun));
+
+    await expectOverloaded(submit());
+    expect((await fetch(`${app.url}/jobs`)).status).toBe(200);
+
+    const [one] = slow;
+    expect(await one?.finish()).toContain('HTTP/1.1 202');
+    expect((await submit()).status).toBe(202);
+    await slow[1]?.finish();
+  });
+});
+
+/** A request whose body is not sent to its end before `finish`. */
+function openRequest(url: string, path: string, body: string) {
+  const { port, hostname } = new URL(url);
+  let answer = '';
+  const socket = connect(Number(port), hostname);
+  const over = new Promise<string>((resolve) => socket.on('close', () => resolve(answer)));
+  const head = [
+    `POST ${path} HTTP/1.1`,
+    `Host: ${hostname}:${port}`,
+    'Content-Type: application/json',
+    `Content-Length: ${body.length}`,
+    // The server says that it has read the head.
+    'Expect: 100-continue',
+    'Connection: close',
+  ].join('\r\n');
+  const begun = new Promise<void>((resolve) => {
+    socket.on('data', (chunk) => {
+      answer += chunk.toString();
+      resolve();
+    });
+  });
+  socket.write(`${head}\r\n\r\n`);
+  return {
+    begun,
+    finish: () => {
+      socket.write(body);
+      return over;
+    },
+  };
+}
 
 /** Sends bytes as they are. */
 function raw(url: string, text: string): Promise<string> {

@@ -3,9 +3,12 @@ import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { request } from 'node:http';
 import { z } from 'zod';
+import { withoutLimits } from '../support/admission.js';
 import type { AppConfig } from '../../src/config/app-config.js';
 import { openApiDocument } from '../../src/dashboard/swagger.js';
+import { ConfigModule } from '../../src/config/config.module.js';
 import { configureHttp } from '../../src/http/http-edge.js';
+import { SheddingModule } from '../../src/http/shedding.module.js';
 import { JobTypeRegistry } from '../../src/job-types/job-type-registry.js';
 import { JobType } from '../../src/job-types/job-type.js';
 import { LaneLeases } from '../../src/jobs/delivery/lane-leases.js';
@@ -39,10 +42,24 @@ const jobs = new InMemoryJobRepository();
 const activity = new JobActivity(new InMemoryStatisticsRepository());
 const relay = new OutboxRelay(jobs, new InMemoryJobQueue(), types, new LaneLeases(jobs, lanes));
 
+const http = {
+  bodyLimit: 1_048_576,
+  bodyTotalLimit: 67_108_864,
+  corsOrigins: ['https://console.example'],
+  trustProxy: 0,
+  apiKeys: [],
+  allowedHosts: [],
+};
+const config = { http, submit: { maxLoopLag: 0 } } as unknown as AppConfig;
+
 @Module({
+  imports: [ConfigModule.forRoot(config), SheddingModule],
   controllers: [JobsController],
   providers: [
-    { provide: SubmitJobUseCase, useValue: new SubmitJobUseCase(types, jobs, relay, activity) },
+    {
+      provide: SubmitJobUseCase,
+      useValue: new SubmitJobUseCase(types, jobs, relay, activity, ...withoutLimits()),
+    },
     { provide: GetJobStatusUseCase, useValue: new GetJobStatusUseCase(jobs) },
     { provide: ListJobsUseCase, useValue: {} },
     { provide: GetJobLogsUseCase, useValue: {} },
@@ -72,14 +89,7 @@ describe('Idempotency-Key over HTTP', () => {
   beforeAll(async () => {
     Logger.overrideLogger(false);
     app = await NestFactory.create<NestExpressApplication>(TestModule, { bodyParser: false, logger: false });
-    const http = {
-      bodyLimit: 1_048_576,
-      corsOrigins: ['https://console.example'],
-      trustProxy: 0,
-      apiKeys: [],
-      allowedHosts: [],
-    };
-    configureHttp(app, { http } as unknown as AppConfig);
+    configureHttp(app, config);
     await app.listen(0, '127.0.0.1');
     url = await app.getUrl();
   });

@@ -72,7 +72,7 @@ export class JobsController {
     type: JobView,
     description: 'The job that has the `dedupeKey` already, as was asked for by `onDuplicate`.',
   })
-  @ApiProblems(400, 413, 415, 503)
+  @ApiProblems(400, 413, 415, 429, 503)
   @ApiIdempotent()
   async submit(
     @Tenant() tenant: string,
@@ -95,7 +95,7 @@ export class JobsController {
     description: 'All of them, or none where one is not valid.',
   })
   @ApiResponse({ status: 202, type: JobBulkView, headers: replayedHeader })
-  @ApiProblems(400, 413, 415, 503)
+  @ApiProblems(400, 413, 415, 429, 503)
   @ApiIdempotent()
   async submitMany(
     @Tenant() tenant: string,

@@ -1,5 +1,6 @@
 import { Logger } from '@nestjs/common';
 import { z } from 'zod';
+import { withoutLimits } from '../../../test/support/admission.js';
 import { fixed } from '../../job-types/backoff.js';
 import { JobTypeRegistry } from '../../job-types/job-type-registry.js';
 import { JobType, type JobHandler } from '../../job-types/job-type.js';
@@ -48,7 +49,7 @@ function setup() {
   const relay = new OutboxRelay(jobs, queue, types, new LaneLeases(jobs, lanes));
   const statistics = new InMemoryStatisticsRepository();
   const activity = new JobActivity(statistics);
-  const submitJob = new SubmitJobUseCase(types, jobs, relay, activity);
+  const submitJob = new SubmitJobUseCase(types, jobs, relay, activity, ...withoutLimits());
   return { jobs, queue, relay, statistics, activity, submitJob };
 }
 

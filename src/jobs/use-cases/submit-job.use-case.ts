@@ -6,6 +6,8 @@ import { once, type Once, type SubmittedJob } from '../idempotency.js';
 import { ContradictoryOptions, JobTypeNotFound, ValidationFailed } from '../job.errors.js';
 import { JobRepository } from '../job-repository.js';
 import type { Backoff, JobDraft, OnDuplicate } from '../job.js';
+import { PendingSubmits } from '../overload/pending-submits.js';
+import { QueueAdmission } from '../overload/queue-admission.js';
 import { JobActivity } from '../statistics/job-activity.js';
 
 export interface Submission {
@@ -54,11 +56,14 @@ export class SubmitJobUseCase {
     private readonly jobs: JobRepository,
     private readonly relay: OutboxRelay,
     private readonly activity: JobActivity,
+    private readonly admission: QueueAdmission,
+    private readonly pending: PendingSubmits,
   ) {}
 
   /**
    * @param within the job then exists if and only if this transaction commits; not together with an `idempotencyKey`
-   * @throws ValidationFailed, ContradictoryOptions, DuplicateJob, IdempotencyKeyReused, IdempotencyInFlight, RecordUnavailable
+   * @throws ValidationFailed, ContradictoryOptions, DuplicateJob, IdempotencyKeyReused, IdempotencyInFlight, QueueFull, Overloaded,
+   * RecordUnavailable
    */
   async execute(
     { tenant, idempotencyKey, ...submission }: SubmitJobInput,
@@ -100,12 +105,14 @@ export class SubmitJobUseCase {
 
   /**
    * What is replayed, or was there before, was handed over when it was new. Of what another's transaction will commit,
-   * or not, the backlog relay hears from the record.
+   * or not, the backlog relay hears from the record; it is never refused for want of room, since the transaction that
+   * asks for it is open already.
    */
   private async commit(drafts: JobDraft[], once?: Once, within?: Within): Promise<SubmittedJob[]> {
     if (within) return this.jobs.insertWithin(within.manager, drafts);
 
-    const jobs = await this.jobs.insert(drafts, once);
+    await this.admission.admit(drafts);
+    const jobs = await this.pending.hold(drafts, () => this.jobs.insert(drafts, once));
     const fresh = jobs.filter(({ replayed, duplicate }) => !replayed && !duplicate);
     this.relay.wake(fresh);
     this.activity.submitted(fresh);

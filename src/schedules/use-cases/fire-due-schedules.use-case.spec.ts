@@ -1,5 +1,6 @@
 import { Logger } from '@nestjs/common';
 import { z } from 'zod';
+import { withoutLimits } from '../../../test/support/admission.js';
 import { JobTypeRegistry } from '../../job-types/job-type-registry.js';
 import { JobType, type JobHandler } from '../../job-types/job-type.js';
 import { LaneLeases } from '../../jobs/delivery/lane-leases.js';
@@ -52,7 +53,7 @@ function setup() {
       types,
       new LaneLeases(jobs, new Lanes(['default'], 1)),
     );
-    const submitJob = new SubmitJobUseCase(types, jobs, relay, activity);
+    const submitJob = new SubmitJobUseCase(types, jobs, relay, activity, ...withoutLimits());
     const ticker = new ScheduleTicker(new FireDueSchedulesUseCase(types, submitJob, schedules, activity));
     return { ticker, putSchedule: new PutScheduleUseCase(submitJob, schedules) };
   };

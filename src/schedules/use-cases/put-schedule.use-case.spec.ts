@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { withoutLimits } from '../../../test/support/admission.js';
 import { JobTypeRegistry } from '../../job-types/job-type-registry.js';
 import { JobType, type JobHandler } from '../../job-types/job-type.js';
 import { LaneLeases } from '../../jobs/delivery/lane-leases.js';
@@ -46,6 +47,7 @@ function setup() {
     jobs,
     new OutboxRelay(jobs, new InMemoryJobQueue(), types, leases),
     new JobActivity(new InMemoryStatisticsRepository()),
+    ...withoutLimits(),
   );
   return {
     schedules,

@@ -7,6 +7,7 @@ import type { TypeStatistics } from '../../jobs/statistics/statistics-repository
 import { DigitsIn } from '../../http/constraints.js';
 import { Optional } from '../../http/dto-reader.js';
 import type { Stats } from '../get-stats.use-case.js';
+import type { Load } from '../process-load.js';
 
 const INTEGER = { type: 'integer' } as const;
 
@@ -83,6 +84,35 @@ export class DriftView implements DriftCounts {
   quarantined!: number;
 }
 
+/** Submits that a process has refused since it started. */
+export class RefusedView {
+  @ApiProperty({ ...INTEGER, example: 0, description: 'With 429 `QUEUE_FULL`.' })
+  queueFull!: number;
+
+  @ApiProperty({ ...INTEGER, example: 0, description: 'With 503: too many jobs waited for their commit.' })
+  pending!: number;
+
+  @ApiProperty({ ...INTEGER, example: 0, description: 'With 503: too many request bodies were under way.' })
+  bodies!: number;
+
+  @ApiProperty({ ...INTEGER, example: 0, description: 'With 503: the event loop was late.' })
+  loopLag!: number;
+}
+
+export class LoadView implements Load {
+  @ApiProperty({ example: 1.2, description: 'How late the event loop was a moment ago, in ms.' })
+  loopLag!: number;
+
+  @ApiProperty({ ...INTEGER, example: 12, description: 'Jobs that wait for their commit.' })
+  pendingRows!: number;
+
+  @ApiProperty({ ...INTEGER, example: 32_768, description: 'Bytes of request bodies under way.' })
+  bodyBytes!: number;
+
+  @ApiProperty({ type: () => RefusedView })
+  refused!: RefusedView;
+}
+
 export class PercentilesView {
   @ApiProperty({ example: 12.1 })
   p50!: number;
@@ -146,6 +176,9 @@ export class StatsView {
   @ApiProperty({ type: () => DriftView })
   drift!: DriftView;
 
+  @ApiProperty({ type: () => LoadView, description: 'Of the API process that answers.' })
+  process!: LoadView;
+
   @ApiProperty({ example: 3627.4, description: 'What the statistics of types cover, in seconds.' })
   seconds!: number;
 
@@ -156,11 +189,12 @@ export class StatsView {
   types!: TypeStatsView[];
 }
 
-export function statsView({ at, queues, drift, seconds, types }: Stats): StatsView {
+export function statsView({ at, queues, drift, seconds, types }: Stats, load: Load): StatsView {
   return {
     at: at.toISOString(),
     queues,
     drift,
+    process: load,
     seconds,
     types: types.map((type) => typeStatsView(type, seconds)),
   };
