@@ -41,6 +41,8 @@ export class Load {
   /** ms of each request that was answered with 202, in their order. */
   readonly latencies: number[] = [];
   readonly statuses = new Map<number, number>();
+  /** Answers of 429 and 503 that do not say when to come again. */
+  unexplained = 0;
   readonly broken: Broken[] = [];
   /** Submissions that were never accepted, all retries included. */
   refused = 0;
@@ -122,8 +124,9 @@ export class Load {
   private async post(url: string, submission: Submission): Promise<number | undefined> {
     const started = performance.now();
     try {
-      const { status, body } = await send(`${url}/jobs`, submission, this.#agent);
+      const { status, body, retryAfter } = await send(`${url}/jobs`, submission, this.#agent);
       this.statuses.set(status, (this.statuses.get(status) ?? 0) + 1);
+      if ([429, 503].includes(status) && !(Number(retryAfter) >= 1)) this.unexplained++;
       if (status === 202) this.accept((JSON.parse(body) as { id: string }).id, performance.now() - started);
       return status;
     } catch (error) {
@@ -144,7 +147,7 @@ function send(
   url: string,
   { body, headers }: Submission,
   agent: Agent,
-): Promise<{ status: number; body: string }> {
+): Promise<{ status: number; body: string; retryAfter?: string }> {
   const text = JSON.stringify(body);
   return new Promise((resolve, reject) => {
     const sent = request(url, {
@@ -162,7 +165,10 @@ function send(
       response.setEncoding('utf8');
       response.on('data', (chunk: string) => (answer += chunk));
       response.on('error', fail);
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, body: answer }));
+      response.on('end', () => {
+        const retryAfter = response.headers['retry-after'];
+        resolve({ status: response.statusCode ?? 0, body: answer, retryAfter });
+      });
     });
     sent.end(text);
   });
