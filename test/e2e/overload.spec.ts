@@ -67,3 +67,45 @@ describe('a queue with a limit', () => {
     expect(new Set(statuses)).toEqual(new Set(['completed']));
   });
 });
+
+describe('an API that cannot get rid of what it takes', () => {
+  let platform: TestPlatform;
+
+  beforeAll(async () => {
+    // Room for sixteen small requests.
+    platform = await startPlatform({ env: { BODY_TOTAL_LIMIT: '256kb' } });
+  });
+  afterAll(() => platform.stop());
+
+  it('holds so much, refuses the rest at once, and loses nothing that it accepted', async () => {
+    await platform.submit(aJob.type, aJob.data);
+    await platform.sql('BEGIN');
+    await platform.sql('LOCK TABLE dispatch IN ACCESS EXCLUSIVE MODE');
+    const refused: Headers[] = [];
+    const all = Array.from({ length: 100 }, async () => {
+      const answer = await platform.request<{ id: string; code: string }>('POST', '/jobs', aJob);
+      if (answer.body.code === 'OVERLOADED') refused.push(answer.headers);
+      return answer;
+    });
+    // They are answered while the others wait.
+    for (const deadline = Date.now() + 10_000; refused.length < 84 && Date.now() < deadline; await sleep(20));
+    const beside = await platform.request('GET', '/health/live');
+    await platform.sql('COMMIT');
+
+    expect(beside.status).toBe(200);
+    expect(refused).toHaveLength(84);
+    expect(refused.map((headers) => headers.get('retry-after'))).toEqual(Array(84).fill('1'));
+    const accepted = (await Promise.all(all)).filter(({ status }) => status === 202);
+    expect(accepted).toHaveLength(16);
+    for (const { body } of accepted) await platform.until(body.id, 'completed');
+    expect((await platform.request('POST', '/jobs', aJob)).status).toBe(202);
+  });
+
+  it('tells what it has refused, and in a line of its log', async () => {
+    const { body } = await platform.request<{ process: object }>('GET', '/stats');
+    const lines = platform.apis[0]?.process.output().match(/"submits refused"/g);
+
+    expect(body.process).toMatchObject({ bodyBytes: 0, pendingRows: 0, refused: { bodies: 84 } });
+    expect(lines).toHaveLength(1);
+  });
+});
