@@ -106,6 +106,7 @@ it('more shards and another prefix: what was claimed by a worker that died is ta
   const jobs = await submitAll();
   await stopProcesses();
 
+  await platform.sql(`UPDATE workers SET heartbeat_at = now()`); // as if it had died just now
   expect(await topologySet('--shards', '8', '--prefix', 'other')).toEqual({
     code: 1,
     says: expect.stringMatching(/^The installation runs \(alive: worker \S+:\d+\): stop every API/) as string,

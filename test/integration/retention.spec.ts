@@ -31,12 +31,14 @@ function describeRetention(server: string, binaries: 'embedded' | 'system'): voi
     beforeAll(async () => {
       Logger.overrideLogger(false);
       postgres = await startPostgres({ binaries });
+      const original = await connectMigrated(await postgres.createDatabase('original'));
+      await original.query('SELECT ensure_partitions(16, 1)');
+      await original.destroy();
     });
     beforeEach(async () => {
-      const url = await postgres.createDatabase();
-      [database, neighbour] = [await connectMigrated(url), await connect(url)];
+      const url = await postgres.createDatabase(undefined, 'original');
+      [database, neighbour] = [await connect(url), await connect(url)];
       jobs = repositoryOn(database);
-      await database.query('SELECT ensure_partitions(40, 1)');
     });
     afterEach(async () => {
       await database.destroy();
@@ -123,7 +125,7 @@ function describeRetention(server: string, binaries: 'embedded' | 'system'): voi
     };
 
     it('keeps everything where nothing is said', async () => {
-      const [id] = await history(35, 'completed');
+      const [id] = await history(15, 'completed');
 
       expect(await oldJobs({}).remove()).toBe(0);
 
@@ -232,8 +234,8 @@ function describeRetention(server: string, binaries: 'embedded' | 'system'): voi
     it('keeps jobs of a type as the type says, also in a process that does not know it', async () => {
       const [chatty] = await history(3, 'completed', { type: 'chatty' });
       const [chattyFailed] = await history(3, 'failed', { type: 'chatty' });
-      const [ledger] = await history(30, 'completed', { type: 'ledger' });
-      const [demo] = await history(30, 'completed');
+      const [ledger] = await history(15, 'completed', { type: 'ledger' });
+      const [demo] = await history(15, 'completed');
       const [recent] = await history(3, 'completed');
       const knowing = oldJobs({ days: 10 }, database, [
         aType('chatty', { completed: '1d' }),

@@ -175,9 +175,9 @@ export class PrivatePostgres {
     if (this.server && !(await this.server.exitsWithin(10_000))) await this.kill();
   }
 
-  /** Makes an empty database and returns its URL. */
-  async createDatabase(name = `test_${randomUUID().replaceAll('-', '')}`): Promise<string> {
-    await this.query(`CREATE DATABASE "${name}"`);
+  /** @param template what it is a copy of, which nobody is connected to; by default it is empty @returns its URL */
+  async createDatabase(name = newName(), template = 'template1'): Promise<string> {
+    await this.query(`CREATE DATABASE "${name}" TEMPLATE "${template}"`);
     return this.urlOf(name);
   }
 
@@ -214,6 +214,10 @@ export class PrivatePostgres {
       await client.end().catch(() => undefined);
     }
   }
+}
+
+function newName(): string {
+  return `test_${randomUUID().replaceAll('-', '')}`;
 }
 
 async function initialise(binaries: string, data: string, identity: LaunchOptions): Promise<void> {
