@@ -7,6 +7,7 @@ import type { JobTypeRegistry } from '../job-types/job-type-registry.js';
 import { SubmitJobDto, SubmitJobsDto, SubmitOptionsDto } from '../jobs/http/submit-job.dto.js';
 import { MAX_BULK } from '../jobs/limits.js';
 import { dataSchemaName, dataSchemas } from './job-type-schemas.js';
+import { allowNull } from './nullable-references.js';
 
 type Schemas = NonNullable<NonNullable<OpenAPIObject['components']>['schemas']>;
 type Operation = NonNullable<OpenAPIObject['paths'][string]['get']>;
@@ -44,6 +45,7 @@ export function openApiDocument(
   const types = registry.all();
 
   describeSubmits(document, types);
+  allowNull(document.components);
   for (const operation of operationsIn(document)) {
     const open = !needsKey || operation.security?.length === 0;
     const { 401: unauthorized, ...others } = PROBLEMS_OF_EVERY_ROUTE;

@@ -89,7 +89,7 @@ function patternOf(path: string): RegExp {
 }
 
 /**
- * OpenAPI 3.0 says `nullable` where JSON Schema says that null is a type. Objects are closed, as no schema here is
+ * OpenAPI 3.0 says `nullable` beside a type where JSON Schema names null among the types. Objects are closed, as no schema here is
  * meant to be open that does not say so: a field that nobody documented is a difference.
  */
 function asJsonSchema(part: unknown): unknown {
@@ -104,7 +104,7 @@ function asJsonSchema(part: unknown): unknown {
       : asJsonSchema(value);
   });
   if ('properties' in schema) schema['unevaluatedProperties'] ??= false;
-  return nullable === true ? { anyOf: [{ type: 'null' }, schema] } : schema;
+  return nullable === true ? { ...schema, type: [schema['type'], 'null'] } : schema;
 }
 
 function mapped(object: object, change: (value: unknown, key: string) => unknown): Record<string, unknown> {
