@@ -1,15 +1,6 @@
-import {
-  Injectable,
-  Logger,
-  type BeforeApplicationShutdown,
-  type OnApplicationBootstrap,
-} from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
-import { Repeater } from '../jobs/delivery/repeater.js';
-import { rowsOf } from './rows.js';
-
-const INTERVAL = 60_000;
-const BATCH = 1_000;
+import { BatchedRemoval } from './batched-removal.js';
 
 /**
  * A minute behind, so that a request which has just lost against a key still finds it. Other processes' rows and those
@@ -26,44 +17,10 @@ WITH removed AS (
 )
 SELECT count(*)::int AS count FROM removed`;
 
-/** Removes idempotency keys that have expired, a bounded batch at a time. They count as absent before. */
+/** Removes idempotency keys that have expired. They count as absent before. */
 @Injectable()
-export class ExpiredKeys implements OnApplicationBootstrap, BeforeApplicationShutdown {
-  readonly #logger = new Logger(ExpiredKeys.name);
-  readonly #passes = new Repeater(() => this.removeQuietly(), INTERVAL);
-
-  #stopping = false;
-
-  constructor(private readonly database: DataSource) {}
-
-  onApplicationBootstrap(): void {
-    this.#passes.start();
-  }
-
-  async beforeApplicationShutdown(): Promise<void> {
-    this.#stopping = true;
-    await this.#passes.stop();
-  }
-
-  /** Exposed for tests. @returns how many are gone */
-  async remove(batch = BATCH): Promise<number> {
-    let removed = 0;
-    let count: number;
-    do {
-      const [row] = await rowsOf<{ count: number }>(this.database, REMOVE, [batch]);
-      count = row?.count ?? 0;
-      removed += count;
-    } while (count === batch && !this.#stopping);
-    return removed;
-  }
-
-  private async removeQuietly(): Promise<void> {
-    try {
-      await this.remove();
-    } catch (error) {
-      this.#logger.warn('expired keys not removed', {
-        reason: error instanceof Error ? error.message : String(error),
-      });
-    }
+export class ExpiredKeys extends BatchedRemoval {
+  constructor(database: DataSource) {
+    super(database, 'expired keys', REMOVE);
   }
 }
