@@ -9,8 +9,9 @@ import { Repeater } from '../jobs/delivery/repeater.js';
 import { OperationRepository } from './operation-repository.js';
 
 const INTERVAL = 500;
-const BATCH = 500;
-/** Between two batches (ms), so that submits and settlements have their turn. */
+/** Of jobs: a submit may wait behind one. */
+const BATCH = 200;
+/** Between two batches (ms) at least, and as long as the last one took: submits and settlements have their turn. */
 const PAUSE = 25;
 
 /** Carries operations on, batch by batch, also those that another process left behind. */
@@ -36,14 +37,16 @@ export class OperationRunner implements OnApplicationBootstrap, BeforeApplicatio
   async run(): Promise<void> {
     try {
       while (!this.#closing) {
+        const started = performance.now();
         const operation = await this.operations.step(BATCH);
+        const took = performance.now() - started;
         this.#down = false;
         if (!operation) return;
         if (operation.status === 'completed') {
           const { id, kind, matched, changed } = operation;
           this.#logger.log('completed', { id, kind, matched, changed });
         }
-        await sleep(PAUSE);
+        await sleep(Math.max(PAUSE, took));
       }
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
