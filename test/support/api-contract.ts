@@ -31,8 +31,8 @@ export class ApiContract {
   }
 
   /** @param url of an API that serves its document */
-  static async of(url: string, headers: Record<string, string> = {}): Promise<ApiContract> {
-    const answer = await fetch(`${url}/docs-json`, { headers });
+  static async of(url: string): Promise<ApiContract> {
+    const answer = await fetch(`${url}/docs-json`);
     if (!answer.ok) throw new Error(`${url}/docs-json answers ${answer.status}`);
     return new ApiContract((await answer.json()) as OpenAPIV3.Document);
   }
