@@ -2,14 +2,17 @@ import type { DataSource } from 'typeorm';
 import type { ClaimAnswer, ClaimRequest } from '../jobs/job-repository.js';
 import type { Backoff, Json } from '../jobs/job.js';
 import { GroupCommit } from './group-commit.js';
-import { idRange, rowsOf } from './rows.js';
+import { PreparedStatement } from './prepared-statement.js';
+import { idRange } from './rows.js';
 
 /**
  * Rows are locked in the order of their ids before they are written, so that two batches cannot deadlock. The commit
  * need not wait for the disk: a claim that a crash of PostgreSQL takes back is asked for again at settlement.
  * Plan: index lookups by job_id on `dispatch`, then by id in the one or two partitions that $5 and $6 leave.
  */
-const CLAIM = `
+const CLAIM = new PreparedStatement(
+  'claim_jobs',
+  `
 WITH quick AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true)),
 asked AS MATERIALIZED (
   SELECT a.* FROM quick, unnest($1::uuid[], $2::int[], $3::uuid[], $4::uuid[]) AS a(job_id, delivery, token, worker_id)
@@ -39,7 +42,8 @@ taken AS (
 )
 SELECT t.token, t.held, t.job_id, t.delivery, t.crashes, t.waited,
   j.tenant, j.type, j.queue, j.data, j.run, j.attempts_made, j.max_attempts, j.backoff, j.timeout_ms
-FROM taken t JOIN jobs j ON j.id = t.job_id AND j.id BETWEEN $5 AND $6`;
+FROM taken t JOIN jobs j ON j.id = t.job_id AND j.id BETWEEN $5 AND $6`,
+);
 
 interface ClaimedRow {
   token: string;
@@ -71,7 +75,7 @@ export class JobClaims {
 
   private async flush(requests: ClaimRequest[]): Promise<ClaimAnswer[]> {
     const ids = requests.map(({ jobId }) => jobId);
-    const rows = await rowsOf<ClaimedRow>(this.database, CLAIM, [
+    const rows = await CLAIM.rowsOf<ClaimedRow>(this.database, [
       ids,
       requests.map(({ delivery }) => delivery),
       requests.map(({ token }) => token),

@@ -3,6 +3,7 @@ import type { Job, JobDraft } from '../jobs/job.js';
 import { shardOf } from '../jobs/shard.js';
 import { sqlStateOf } from './database-error.js';
 import { GroupCommit } from './group-commit.js';
+import { PreparedStatement } from './prepared-statement.js';
 import { rowsOf, timeOfId } from './rows.js';
 
 /** The drafts as they came, with ids by the database's clock in their order. */
@@ -45,6 +46,8 @@ const INSERT = `
 WITH ${TIMED}, ${acceptedFrom('timed')}
 SELECT id, run_at FROM timed ORDER BY ord`;
 
+const PREPARED_INSERT = new PreparedStatement('insert_jobs', INSERT);
+
 export interface InsertedRow {
   id: string;
   run_at: Date;
@@ -79,7 +82,7 @@ export class JobInserts {
     const drafts = requests.flat();
     const parameters = [...columnsOf(drafts), this.shards];
     const rows = await withPartitions(this.ensurePartitions, () =>
-      rowsOf<InsertedRow>(this.database, INSERT, parameters),
+      PREPARED_INSERT.rowsOf<InsertedRow>(this.database, parameters),
     );
 
     let next = 0;

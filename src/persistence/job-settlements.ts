@@ -1,6 +1,7 @@
 import type { DataSource } from 'typeorm';
 import type { Settlement } from '../jobs/job-repository.js';
 import { GroupCommit } from './group-commit.js';
+import { PreparedStatement } from './prepared-statement.js';
 import { idRange, rowsOf, toJson } from './rows.js';
 
 /**
@@ -35,19 +36,19 @@ job AS (
     finished_at = CASE WHEN h.final THEN clock_timestamp() END
   FROM held h
   WHERE j.id = h.job_id AND j.id BETWEEN $7 AND $8
-  RETURNING j.id, j.tenant, j.type, j.queue, j.run, j.attempts_made
+  RETURNING j.id, j.tenant, j.type, j.queue, j.run, j.attempts_made, j.error,
+    h.token, h.worker_id, h.claimed_at, h.outcome, h.final
 ),
 attempt AS (
   INSERT INTO job_attempts (job_id, tenant, run, number, token, worker, started_at, finished_at, outcome, error)
-  SELECT j.id, j.tenant, j.run, j.attempts_made, h.token, coalesce(w.host || ':' || w.pid, h.worker_id::text),
-    h.claimed_at, clock_timestamp(), h.outcome, h.error::json
-  FROM job j JOIN held h ON h.job_id = j.id LEFT JOIN workers w ON w.id = h.worker_id
+  SELECT id, tenant, run, attempts_made, token,
+    coalesce((SELECT w.host || ':' || w.pid FROM workers w WHERE w.id = job.worker_id), worker_id::text),
+    claimed_at, clock_timestamp(), outcome, error
+  FROM job
 ),
 letter AS (
   INSERT INTO dead_letters (job_id, tenant, status, type, queue)
-  SELECT j.id, j.tenant, h.outcome, j.type, j.queue
-  FROM job j JOIN held h ON h.job_id = j.id
-  WHERE h.final AND h.outcome = 'failed'
+  SELECT id, tenant, outcome, type, queue FROM job WHERE final AND outcome = 'failed'
 ),
 ended AS (
   DELETE FROM dispatch d USING held h WHERE d.job_id = h.job_id AND h.final
@@ -59,10 +60,14 @@ again AS (
   FROM held h
   WHERE d.job_id = h.job_id AND NOT h.final
 )
-SELECT a.token, h.token IS NOT NULL OR EXISTS (
-  SELECT FROM job_attempts t WHERE t.job_id = a.job_id AND t.job_id BETWEEN $7 AND $8 AND t.token = a.token
-) AS settled
-FROM asked a LEFT JOIN held h ON h.token = a.token`;
+SELECT token FROM held`;
+
+/** Plan: lookups by (job_id, …) in the partitions that $3 and $4 leave. */
+const SETTLED = `
+SELECT t.token FROM unnest($1::uuid[], $2::uuid[]) AS a(job_id, token)
+JOIN job_attempts t ON t.job_id = a.job_id AND t.token = a.token AND t.job_id BETWEEN $3 AND $4`;
+
+const PREPARED_SETTLE = new PreparedStatement('settle_jobs', SETTLE);
 
 /** A settlement with its JSON made once, to be measured and stored. */
 interface Written {
@@ -87,17 +92,27 @@ export class JobSettlements {
   }
 
   private async flush(settlements: Written[]): Promise<boolean[]> {
-    return settleAll(this.database, settlements);
+    const tokens = await PREPARED_SETTLE.rowsOf<Token>(this.database, parametersOf(settlements));
+    return settledOnes(this.database, settlements, tokens);
   }
 }
 
-/** @returns for each whether its token was current, or had settled before */
-export async function settleAll(
-  database: Pick<DataSource, 'query'>,
+/** In the caller's transaction. @returns for each whether its token was current, or had settled before */
+export async function settleWithin(
+  transaction: Pick<DataSource, 'query'>,
   settlements: Written[],
 ): Promise<boolean[]> {
+  const tokens = await rowsOf<Token>(transaction, SETTLE, parametersOf(settlements));
+  return settledOnes(transaction, settlements, tokens);
+}
+
+interface Token {
+  token: string;
+}
+
+function parametersOf(settlements: Written[]): unknown[] {
   const ids = settlements.map(({ jobId }) => jobId);
-  const rows = await rowsOf<{ token: string; settled: boolean }>(database, SETTLE, [
+  return [
     ids,
     settlements.map(({ token }) => token),
     settlements.map(({ outcome }) => outcome),
@@ -105,10 +120,27 @@ export async function settleAll(
     settlements.map(({ error }) => error),
     settlements.map(({ retryIn }) => retryIn),
     ...idRange(ids),
-  ]);
+  ];
+}
 
-  const settled = new Map(rows.map((row) => [row.token, row.settled]));
-  return settlements.map(({ token }) => settled.get(token) === true);
+/** Those that were settled now, and those that a repeated call finds settled. */
+async function settledOnes(
+  database: Pick<DataSource, 'query'>,
+  settlements: Written[],
+  now: Token[],
+): Promise<boolean[]> {
+  const settled = new Set(now.map(({ token }) => token));
+  const others = settlements.filter(({ token }) => !settled.has(token));
+  if (others.length > 0) {
+    const ids = others.map(({ jobId }) => jobId);
+    const before = await rowsOf<Token>(database, SETTLED, [
+      ids,
+      others.map(({ token }) => token),
+      ...idRange(ids),
+    ]);
+    for (const { token } of before) settled.add(token);
+  }
+  return settlements.map(({ token }) => settled.has(token));
 }
 
 export function written(settlement: Settlement): Written {

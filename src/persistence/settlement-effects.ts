@@ -3,7 +3,7 @@ import { EffectFailed } from '../jobs/job.errors.js';
 import type { Effect, HeldClaim } from '../jobs/job-repository.js';
 import type { Json } from '../jobs/job.js';
 import { isUnavailable } from './database-error.js';
-import { settleAll, written } from './job-settlements.js';
+import { settleWithin, written } from './job-settlements.js';
 import { rowsOf } from './rows.js';
 
 const LOCK = `SELECT FROM dispatch WHERE job_id = $1 AND token = $2 FOR UPDATE`;
@@ -67,6 +67,6 @@ async function commit(
     return settled;
   }
   const result = await applied(effect, manager);
-  await settleAll(manager, [written({ jobId, token, outcome: 'completed', result })]);
+  await settleWithin(manager, [written({ jobId, token, outcome: 'completed', result })]);
   return { result };
 }

@@ -6,6 +6,7 @@ import { IdempotencyInFlight, RecordUnavailable } from '../../src/jobs/job.error
 import type { JobRepository } from '../../src/jobs/job-repository.js';
 import { sqlStateOf } from '../../src/persistence/database-error.js';
 import { ExpiredKeys } from '../../src/persistence/expired-keys.js';
+import { PreparedStatement } from '../../src/persistence/prepared-statement.js';
 import { startPostgres, systemPostgresAvailable, type PrivatePostgres } from '../support/postgres.js';
 import { age, connect, connectMigrated, repositoryOn, untilAnswers } from '../support/record-on-postgres.js';
 import { describeJobRepository } from './job-repository.contract.js';
@@ -263,19 +264,24 @@ function describeOnPostgres(server: string, binaries: 'embedded' | 'system'): vo
 
     it('shares statements between requests made at the same time', async () => {
       const at = new Scene(under);
-      const statements = jest.spyOn(database, 'query');
+      const [plain, prepared] = [
+        jest.spyOn(database, 'query'),
+        jest.spyOn(PreparedStatement.prototype, 'rowsOf'),
+      ];
+      const statements = () => plain.mock.calls.length + prepared.mock.calls.length;
 
       const jobs = (
         await Promise.all(Array.from({ length: 200 }, () => at.jobs.insert([at.draft()])))
       ).flat();
-      const inserts = statements.mock.calls.length;
+      const inserts = statements();
       const answers = await Promise.all(jobs.map((job) => at.jobs.claim(at.request(job))));
-      const claims = statements.mock.calls.length - inserts;
+      const claims = statements() - inserts;
       await Promise.all(
         answers.map(async (answer) => answer.kind === 'claimed' && (await at.complete(answer.claim))),
       );
-      const settlements = statements.mock.calls.length - inserts - claims;
-      statements.mockRestore();
+      const settlements = statements() - inserts - claims;
+      plain.mockRestore();
+      prepared.mockRestore();
 
       expect([inserts, claims, settlements]).toEqual([1, 1, 1]);
       expect(await at.jobs.list(at.tenant, { statuses: ['completed'] }, { limit: 1_000 })).toHaveLength(200);
