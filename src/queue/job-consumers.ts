@@ -29,6 +29,7 @@ export class JobConsumers implements OnApplicationShutdown {
     this.connection.selectBackend();
     this.connection.makeRoom(this.processors.length);
     this.registrar.register();
+    for (const { worker } of this.processors) this.connection.workerMade(worker);
     this.started = true;
     this.watchdog.start();
 

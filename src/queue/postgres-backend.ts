@@ -84,6 +84,10 @@ export class PostgresConnection extends QueueConnection {
     this.pool.options.max += workers;
   }
 
+  workerMade(): void {
+    // it asks over the pool
+  }
+
   async ping(): Promise<void> {
     await this.pool.query('SELECT 1');
   }

@@ -1,5 +1,5 @@
 import type { OnApplicationShutdown } from '@nestjs/common';
-import type { ConnectionOptions } from 'bullmq';
+import type { ConnectionOptions, Worker } from 'bullmq';
 import type { Lane, QueueMark } from '../jobs/job-queue.js';
 import { OutageLog } from './outage-log.js';
 
@@ -24,6 +24,9 @@ export abstract class QueueConnection implements OnApplicationShutdown {
 
   /** Each worker may need a connection of its own. */
   abstract makeRoom(workers: number): void;
+
+  /** A worker of this process has come to be, connected or not. */
+  abstract workerMade(worker: Worker): void;
 
   abstract ping(): Promise<void>;
 

@@ -1,10 +1,11 @@
 import { Logger } from '@nestjs/common';
-import { setDefaultBackendFactory } from 'bullmq';
+import { setDefaultBackendFactory, type Worker } from 'bullmq';
 import { Redis, type RedisOptions } from 'ioredis';
 import type { Lane, QueueMark } from '../jobs/job-queue.js';
 import { lanePrefix } from './lanes.js';
 import { QueueConnection } from './queue-connection.js';
 import { assertFit, type RedisInfo, warningsOf } from './redis-checks.js';
+import { type SocketOwner, writeByTurn } from './turn-writes.js';
 import { within } from './within.js';
 
 /** Producers fail fast: nothing waits for a connection, and a hung server costs one timeout. */
@@ -21,13 +22,8 @@ const PRODUCER: RedisOptions = {
 /** How long a boot waits, so that the first push does not come too early. */
 const LONGEST_CONNECT = 500;
 
-/**
- * Consumers wait: a command timeout would break their blocking reads. What they say in one turn of the event loop goes out
- * in one write, and only the read that blocks goes alone.
- */
+/** Consumers wait: a command timeout would break their blocking reads. */
 const CONSUMER: RedisOptions = {
-  enableAutoPipelining: true,
-  autoPipeliningIgnoredCommands: ['bzpopmin'],
   maxRetriesPerRequest: null,
   connectTimeout: 5_000,
   disconnectTimeout: 500,
@@ -93,6 +89,11 @@ export class RedisConnection extends QueueConnection {
 
   makeRoom(): void {
     // workers connect on their own
+  }
+
+  workerMade(worker: Worker): void {
+    const client = worker.getBackend().client as unknown as Promise<SocketOwner>;
+    client.then(writeByTurn).catch(() => undefined); // whoever uses it notices
   }
 
   async ping(): Promise<void> {

@@ -1,0 +1,38 @@
+import type { Socket } from 'node:net';
+
+/** What this needs of an ioredis client: its socket, which is another one after each reconnect. */
+export interface SocketOwner {
+  stream?: Pick<Socket, 'write' | 'cork' | 'uncork'>;
+  on(event: 'connect', listener: () => void): unknown;
+}
+
+/**
+ * From now on all that a client says in one turn of the event loop goes out in one write, which spares a system call a
+ * command. Answers still come one by one, unlike those of a pipeline: whoever has one goes on before the others.
+ */
+export function writeByTurn(client: SocketOwner): void {
+  gather(client.stream);
+  client.on('connect', () => gather(client.stream));
+}
+
+const gathering = new WeakSet<object>();
+
+function gather(socket: SocketOwner['stream']): void {
+  if (!socket || gathering.has(socket)) return;
+  gathering.add(socket);
+
+  const write = socket.write.bind(socket) as (...chunk: unknown[]) => boolean;
+  let corked = false;
+  const uncork = (): void => {
+    corked = false;
+    socket.uncork();
+  };
+  socket.write = (...chunk: unknown[]): boolean => {
+    if (!corked) {
+      corked = true;
+      socket.cork();
+      setImmediate(uncork);
+    }
+    return write(...chunk);
+  };
+}
