@@ -17,7 +17,8 @@ export class AttemptAborted extends Error {
 
 /** One attempt under way in this process. */
 export class RunningJob {
-  readonly #controller = new AbortController();
+  #controller?: AbortController;
+  #reason?: AttemptAborted;
   #abandon: () => void = () => undefined;
 
   /** Resolves when nobody will wait for the handler any longer. */
@@ -25,12 +26,19 @@ export class RunningJob {
 
   constructor(readonly claim: Claim) {}
 
+  /** Made when it is first asked for: most handlers are quick, and few look. */
   get signal(): AbortSignal {
+    if (!this.#controller) {
+      this.#controller = new AbortController();
+      if (this.#reason) this.#controller.abort(this.#reason);
+    }
     return this.#controller.signal;
   }
 
+  /** The first cause counts. */
   abort(cause: AbortCause): void {
-    this.#controller.abort(new AttemptAborted(cause));
+    this.#reason ??= new AttemptAborted(cause);
+    this.#controller?.abort(this.#reason);
   }
 
   abandon(): void {
@@ -43,9 +51,12 @@ export class RunningJob {
     this.abandon();
   }
 
+  get wasStopped(): boolean {
+    return this.#reason !== undefined;
+  }
+
   wasStoppedBy(cause: AbortCause): boolean {
-    const reason: unknown = this.signal.reason;
-    return reason instanceof AttemptAborted && reason.why === cause;
+    return this.#reason?.why === cause;
   }
 }
 

@@ -28,6 +28,13 @@ export class Solitude {
     return this.#strays > 0;
   }
 
+  /** @returns how to leave again; undefined where somebody waits, or is alone inside */
+  enterAtOnce(): Leave | undefined {
+    if (this.#queue.length > 0 || !this.fits(false)) return undefined;
+    this.#inside++;
+    return () => this.leave();
+  }
+
   /** @returns how to leave again; undefined where the signal came first */
   enter(signal: AbortSignal): Promise<Leave | undefined> {
     return this.admission(false, signal);

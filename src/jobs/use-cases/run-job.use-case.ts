@@ -85,7 +85,7 @@ export class RunJobUseCase {
     const suspect = claim.crashes >= SUSPECT_AFTER;
     const leave = suspect
       ? await this.solitude.enterAlone(claim.jobId, running.signal)
-      : await this.solitude.enter(running.signal);
+      : (this.solitude.enterAtOnce() ?? (await this.solitude.enter(running.signal)));
     if (!leave) return this.handBack(running);
 
     const journal = new AttemptJournal(claim, this.jobs, () => void this.claims.lost(running), watch);
@@ -94,7 +94,7 @@ export class RunJobUseCase {
         const marked = await this.running.untilAnswered(() => this.jobs.markAlone(claim));
         if (marked === false) return this.end.refused(claim);
       }
-      if (running.signal.aborted) return await this.handBack(running);
+      if (running.wasStopped) return await this.handBack(running);
 
       const started = performance.now();
       const outcome = await this.attempt(running, handler, journal);
@@ -142,10 +142,11 @@ export class RunJobUseCase {
   }
 
   private async handle(
-    { claim, signal }: RunningJob,
+    running: RunningJob,
     handler: InstanceType<JobHandlerClass>,
     journal: AttemptJournal,
   ): Promise<AttemptOutcome> {
+    const { claim } = running;
     const { jobId, tenant, run, attempt, attempts } = claim;
     try {
       const data = this.types.get(claim.type).parse(claim.data);
@@ -155,7 +156,9 @@ export class RunJobUseCase {
         run,
         attempt,
         attempts,
-        signal,
+        get signal() {
+          return running.signal;
+        },
         progress: (percent, step) => journal.progress(percent, step),
         log: (line) => journal.log(line),
       });
