@@ -20,7 +20,9 @@ FROM node:24-bookworm-slim
 LABEL org.opencontainers.image.title="Job Queue Management Platform" \
       org.opencontainers.image.description="Background jobs over REST: recorded in PostgreSQL, delivered by BullMQ, run by workers." \
       org.opencontainers.image.licenses="MIT"
+# A larger young generation: less than half of the garbage collection, for 50 MB more at the most.
 ENV NODE_ENV=production \
+    NODE_OPTIONS=--max-semi-space-size=32 \
     HOST=0.0.0.0 \
     PORT=3000 \
     LOG_FORMAT=json

@@ -1,9 +1,11 @@
+import cluster from 'node:cluster';
 import { addressOf, portOf } from './boot/address.js';
 import { assertPortFree } from './boot/assert-port-free.js';
 import { checkStores } from './boot/check-stores.js';
 import { closeApi } from './boot/close-api.js';
 import { closeOnSignal } from './boot/close-on-signal.js';
 import { loadExtensions } from './boot/load-extensions.js';
+import { isSupervisor, supervise, tellUp } from './boot/processes.js';
 import { run } from './boot/run.js';
 import { parseConfig } from './config/parse-config.js';
 import { processEnvironment } from './config/process-environment.js';
@@ -13,7 +15,8 @@ import { platformOf } from './platform.js';
 /** The API and both UIs. */
 await run(async () => {
   const config = parseConfig(processEnvironment(), 'main');
-  await assertPortFree(config.http.host, config.http.port);
+  if (cluster.isPrimary) await assertPortFree(config.http.host, config.http.port);
+  if (isSupervisor(config)) return supervise(config);
   const platform = platformOf(config, await loadExtensions(config));
   await checkStores(platform);
 
@@ -23,4 +26,5 @@ await run(async () => {
   closeOnSignal(config, async () => closeApi(await starting));
   const url = addressOf(config, portOf(await starting));
   new AppLogger(config.log).log('listening', { url }, 'Api');
+  tellUp();
 });

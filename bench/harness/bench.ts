@@ -34,6 +34,9 @@ export interface Served {
   url: string;
 }
 
+/** As `npm run start:api`, `npm run start:worker` and the image start it. */
+const SHIPPED_WITH = '--max-semi-space-size=32';
+
 /** The servers that all contestants share, and how their processes are started on them. */
 export class Bench {
   #database = MIGRATED;
@@ -129,14 +132,14 @@ export class Bench {
   }
 
   platform(entry: 'main' | 'worker' | 'migrate', env: Record<string, string> = {}): AppProcess {
-    return startProcess({ entry, env: { ...this.environment(), ...env } });
+    return startProcess({ entry, env: { ...this.environment(), NODE_OPTIONS: SHIPPED_WITH, ...env } });
   }
 
   /** The platform's API alone, until it listens. */
   async servePlatform(env: Record<string, string> = {}): Promise<Served> {
     const port = await freePort();
     const process = this.platform('main', { ...env, PORT: String(port) });
-    await process.ready(/"listening"/);
+    await process.ready(new RegExp(`(?:"listening"[^]*){${env['PROCESSES'] ?? 1}}`));
     return { process, url: `http://127.0.0.1:${port}` };
   }
 

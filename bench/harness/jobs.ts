@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bench } from './bench.js';
 
 /** What clients submit where the work does not matter: the README's own example, about 90 bytes of data. */
@@ -20,9 +21,16 @@ WITH pushed AS (
 )
 SELECT coalesce(percentile_cont(0.99) WITHIN GROUP (ORDER BY ms), 0)::float8 AS p99 FROM lag`;
 
-/** Puts jobs that do nothing on the platform's record, and none of them into the queue: Redis is out of reach meanwhile. */
-export async function seed(bench: Bench, count: number): Promise<void> {
-  const api = await bench.servePlatform({ REDIS_URL: 'redis://127.0.0.1:9' });
+/**
+ * Puts jobs that do nothing on the platform's record.
+ * @param env of the API that takes them: by default it reaches no Redis, so that none is pushed; otherwise all must be
+ */
+export async function seed(
+  bench: Bench,
+  count: number,
+  env: Record<string, string> = { REDIS_URL: 'redis://127.0.0.1:9' },
+): Promise<void> {
+  const api = await bench.servePlatform(env);
   for (let left = count; left > 0; left -= 1_000) {
     const jobs = Array.from({ length: Math.min(1_000, left) }, () => NOOP);
     const answer = await fetch(`${api.url}/jobs/bulk`, {
@@ -33,9 +41,12 @@ export async function seed(bench: Bench, count: number): Promise<void> {
     if (answer.status !== 202) throw new Error(await answer.text());
     await answer.arrayBuffer();
   }
+  while (!env['REDIS_URL'] && (await bench.value<boolean>(UNPUSHED))) await sleep(50);
   await api.process.stop();
   await bench.settle();
 }
+
+const UNPUSHED = 'SELECT EXISTS (SELECT FROM dispatch WHERE pushed_at IS NULL)';
 
 /** @returns the 99th percentile in ms, of jobs submitted since then */
 export function relayLag(bench: Bench, since = new Date(0)): Promise<number> {

@@ -16,10 +16,8 @@ export async function checkStores({ config, queues }: Platform): Promise<void> {
   await withDatabase(config, async (database) => {
     await assertMigrated(database);
     await agreeOnTopology(database, config);
-    await assertRoomFor(
-      database,
-      config.database.poolSize + queueConnectionCount(config, queues) + SINGLE_CONNECTIONS,
-    );
+    const connections = config.database.poolSize + queueConnectionCount(config, queues) + SINGLE_CONNECTIONS;
+    await assertRoomFor(database, config.processes * connections);
     const logger = new AppLogger(config.log);
     for (const warning of await databaseWarnings(database)) logger.warn(warning, 'Database');
   });

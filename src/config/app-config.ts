@@ -21,6 +21,8 @@ export interface AllowedDestination {
  * A class, so that it can be injected by type.
  */
 export abstract class AppConfig {
+  /** Processes of this entry point that share its work; more than 1 in the API and the worker alone. */
+  abstract readonly processes: number;
   abstract readonly http: {
     readonly host: string;
     readonly port: number;

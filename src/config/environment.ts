@@ -44,6 +44,7 @@ const logFormat = choice('pretty', 'json');
 export const environment = z.object({
   HOST: variable('127.0.0.1', 'Address that the HTTP server listens on; 0.0.0.0 in a container.', text),
   PORT: variable('3000', 'Port of the HTTP server.', integer(0, 65_535)),
+  PROCESSES: variable('1', 'Processes that an API or a worker is made of, one a core.', integer(1, 64)),
   DATA_DIR: variable('./data', 'Folder for what npm start keeps: its PostgreSQL and its mail files.', text),
 
   DATABASE_URL: secret('PostgreSQL 15 or newer, the record of all jobs; npm start has its own.', postgresUrl),

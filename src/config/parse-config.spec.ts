@@ -16,6 +16,7 @@ function refusal(env: NodeJS.ProcessEnv, entry: Entry = 'main'): string {
 describe('what is parsed', () => {
   it('fills in every default', () => {
     expect(parseConfig(stores, 'main')).toEqual({
+      processes: 1,
       http: {
         host: '127.0.0.1',
         port: 3000,

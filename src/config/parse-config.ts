@@ -75,6 +75,7 @@ function* contradictions(given: Given, entry: Entry): Generator<[name: string, p
 function configOf(env: Environment, entry: Entry): AppConfig {
   const embedded = entry === 'standalone';
   return {
+    processes: entry === 'main' || entry === 'worker' ? env.PROCESSES : 1,
     http: {
       host: env.HOST,
       port: env.PORT,

@@ -50,8 +50,8 @@ export async function assertMigrated(database: DataSource): Promise<void> {
 }
 
 /**
- * All pools of this process together must find room.
- * @param wanted connections that this process may open
+ * All pools of this process, and of those beside it, must find room.
+ * @param wanted connections that they may open together
  */
 export async function assertRoomFor(database: DataSource, wanted: number): Promise<void> {
   const [row] = await database.query<{ room: number }[]>(

@@ -211,6 +211,16 @@ describe('a database that does not fit', () => {
     expect(await app.stop()).toBe(0);
   });
 
+  it.each<Entry>(['main', 'worker'])(
+    'stops %s once, however many processes it is to be made of',
+    async (entry) => {
+      const env = { DATABASE_URL: await postgres.createDatabase(), REDIS_URL: REDIS_NOWHERE, PROCESSES: '3' };
+      expect(await failureOf(entry, { ...env, SMTP_URL: 'smtp://127.0.0.1:1' })).toEqual(
+        oneLine(/`npm run migration:run`/),
+      );
+    },
+  );
+
   it('stops a process for which it has too few connections', async () => {
     const env = { DATABASE_URL: await migrated(), QUEUE_BACKEND: 'postgres', DATABASE_POOL_SIZE: '500' };
     expect(await failureOf('main', env)).toEqual(
