@@ -2,6 +2,7 @@ import { Module, type DynamicModule } from '@nestjs/common';
 import type { AppConfig, ServedQueue } from './config/app-config.js';
 import { ConfigError } from './config/config-error.js';
 import { JobTypesModule, typesIn } from './job-types/job-types.module.js';
+import { Sandbox } from './job-types/sandbox.js';
 import { Heartbeat } from './jobs/delivery/heartbeat.js';
 import { RunJobsModule } from './jobs/run-jobs.module.js';
 import { Consumers } from './jobs/running/worker-lifecycle.js';
@@ -10,6 +11,7 @@ import { ThreadHeartbeat } from './persistence/thread-heartbeat.js';
 import type { Platform } from './platform.js';
 import { JobConsumers } from './queue/job-consumers.js';
 import { QueueModule } from './queue/queue.module.js';
+import { ThreadSandbox } from './sandbox/thread-sandbox.js';
 
 /** Processors, handlers, heartbeat and reaper. No API routes. */
 @Module({})
@@ -25,7 +27,7 @@ export class WorkerModule {
       imports: [
         shared,
         QueueModule.forWorker(config, served),
-        JobTypesModule.handlers(features, (queue) => names.has(queue)),
+        JobTypesModule.handlers(features, (queue) => names.has(queue), 'main loop'),
         RunJobsModule,
       ],
       providers: [
@@ -38,8 +40,9 @@ export class WorkerModule {
         },
         { provide: Heartbeat, useClass: ThreadHeartbeat },
         { provide: Consumers, useExisting: JobConsumers },
+        { provide: Sandbox, useClass: ThreadSandbox },
       ],
-      exports: [WorkerIdentity, Heartbeat, Consumers],
+      exports: [WorkerIdentity, Heartbeat, Consumers, Sandbox],
     };
   }
 }

@@ -78,6 +78,12 @@ export abstract class AppConfig {
     /** How long running jobs get at shutdown before they are handed back, in ms. */
     readonly shutdownGrace: number;
   };
+  abstract readonly sandbox: {
+    /** In which sandboxed job types run, one job each. */
+    readonly threads: number;
+    /** Of the heap of each, in MB. */
+    readonly memory: number;
+  };
   abstract readonly mail: {
     readonly smtpUrl?: string;
     /** Where messages are written when there is no SMTP server (standalone). */

@@ -60,6 +60,8 @@ export const environment = z.object({
   WORKER_CONCURRENCY: variable('20', 'Jobs at once a queue; WORKER_QUEUES overrides it.', integer(1, 1_000)),
   WORKER_QUEUES: optional('Queues served here, such as default:50; empty: all.', servedQueues),
   SHUTDOWN_GRACE: variable('5000', 'ms that running jobs get to end at shutdown.', integer(0, 600_000)),
+  SANDBOX_THREADS: optional('Threads for sandboxed job types; empty: one less than cores.', integer(1, 256)),
+  SANDBOX_MEMORY: variable('512', 'MB of heap that each of these threads may use.', integer(16, 65_536)),
 
   SMTP_URL: secret('Mail server for send_email; without it npm start writes files.', smtpUrl),
   MAIL_FROM: variable('jobs@localhost', 'Sender of mail: an address, with or without a name.', sender),

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { ConfigError } from './config-error.js';
 import { parseConfig, withDatabaseUrl, type Entry } from './parse-config.js';
 
@@ -34,6 +35,7 @@ describe('what is parsed', () => {
       submit: { idempotencyTtl: 86_400_000, maxDepth: 0, maxAge: 0, maxLoopLag: 500 },
       queue: { backend: 'redis', redisUrl: 'redis://queue:6379', prefix: 'jobs', shards: 1 },
       worker: { queues: [], concurrency: 20, shutdownGrace: 5000 },
+      sandbox: { threads: Math.max(1, availableParallelism() - 1), memory: 512 },
       mail: { smtpUrl: undefined, directory: undefined, from: 'jobs@localhost' },
       outbound: { allowed: [] },
       log: { level: 'log', format: process.stdout.isTTY ? 'pretty' : 'json' },

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import type { AppConfig } from './app-config.js';
 import { ConfigError } from './config-error.js';
 import { environment, variables, type Environment } from './environment.js';
@@ -107,6 +108,10 @@ function configOf(env: Environment, entry: Entry): AppConfig {
       queues: env.WORKER_QUEUES ?? [],
       concurrency: env.WORKER_CONCURRENCY,
       shutdownGrace: env.SHUTDOWN_GRACE,
+    },
+    sandbox: {
+      threads: env.SANDBOX_THREADS ?? Math.max(1, availableParallelism() - 1),
+      memory: env.SANDBOX_MEMORY,
     },
     mail: {
       smtpUrl: env.SMTP_URL,

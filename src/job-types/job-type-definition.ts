@@ -32,6 +32,8 @@ export class JobTypeDefinition {
   /** How long its finished jobs are kept, in ms, where it says so itself. */
   readonly retention: Partial<Record<TerminalStatus, number>>;
   readonly jsonSchema: JsonSchema;
+  /** Its handler runs in a thread of its own. */
+  readonly sandboxed: boolean;
 
   readonly #data: z.ZodType;
 
@@ -40,6 +42,7 @@ export class JobTypeDefinition {
     this.name = options.name;
     this.description = options.description ?? '';
     this.queue = options.queue ?? 'default';
+    this.sandboxed = options.sandboxed ?? false;
     this.#data = options.data;
     this.defaults = {
       priority: 100,

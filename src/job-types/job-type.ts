@@ -50,6 +50,8 @@ export interface JobTypeOptions<Data extends z.ZodType = z.ZodType> {
   retention?: Duration | Partial<Record<TerminalStatus, Duration>>;
   /** What a submit may ask for at most; the platform's own bounds where nothing is said. */
   limits?: JobTypeLimits;
+  /** Its handler computes: it runs in a thread, so that nothing else waits for it, and can be stopped whatever it does. */
+  sandboxed?: boolean;
 }
 
 export interface JobTypeLimits {

@@ -1,8 +1,9 @@
 import { Module, type DynamicModule, type Provider, type Type } from '@nestjs/common';
-import { JobHandlers } from './job-handlers.js';
+import { JobHandlers, type AnyJobHandler } from './job-handlers.js';
 import type { JobTypeDefinition } from './job-type-definition.js';
 import { jobTypeOptionsOf, type JobHandlerClass } from './job-type.js';
 import { JobTypeRegistry } from './job-type-registry.js';
+import { Sandbox, SandboxedHandler } from './sandbox.js';
 
 export type ModuleImport = Type | DynamicModule;
 
@@ -12,6 +13,12 @@ export interface JobTypesDeclaration {
   /** Modules that export what the handlers' constructors ask for. Loaded in workers only. */
   imports?: ModuleImport[];
 }
+
+/**
+ * Which handlers are made: all of them (`one loop`), those that are not sandboxed (`main loop`, which reaches the others
+ * through the Sandbox), or the sandboxed ones alone (`sandbox`: in a thread).
+ */
+export type HandlerPlace = 'one loop' | 'main loop' | 'sandbox';
 
 type DeclaringModule = DynamicModule & { declaration?: JobTypesDeclaration };
 
@@ -36,22 +43,28 @@ export class JobTypesModule {
   }
 
   /** The handlers of the declared types whose queue is served here, as ordinary providers with their hooks. */
-  static handlers(modules: readonly ModuleImport[], servesQueue: (queue: string) => boolean): DynamicModule {
-    const parts = declarationsIn(modules).map(({ types, imports }) => {
+  static handlers(
+    modules: readonly ModuleImport[],
+    servesQueue: (queue: string) => boolean,
+    place: HandlerPlace = 'one loop',
+  ): DynamicModule {
+    const parts = declarationsIn(modules).map(({ types, imports = [] }) => {
       const served = types.filter((type) => servesQueue(jobTypeOptionsOf(type)?.queue ?? 'default'));
-      return { served, module: handlerModule(served, imports ?? []) };
+      const here = served.filter((type) => runsHere(type, place));
+      const idle = here.length === 0 && (place === 'sandbox' || served.length > 0);
+      return { served, here, module: handlerModule(here, idle ? [] : imports) };
     });
-    const all = parts.flatMap(({ served }) => served);
+    const all = parts.flatMap(({ here }) => here);
+    const apart =
+      place === 'main loop' ? parts.flatMap(({ served }) => served.filter(isSandboxed)).map(nameOf) : [];
     const handlers: Provider = {
       provide: JobHandlers,
-      useFactory: (...instances: InstanceType<JobHandlerClass>[]) =>
-        new JobHandlers(
-          all.map((type, index) => [
-            jobTypeOptionsOf(type)?.name ?? '',
-            instances[index] as (typeof instances)[0],
-          ]),
-        ),
-      inject: all,
+      useFactory: (...instances: unknown[]) =>
+        new JobHandlers([
+          ...all.map((type, index) => [nameOf(type), instances[index] as AnyJobHandler] as const),
+          ...apart.map((name) => [name, new SandboxedHandler(name, instances.at(-1) as Sandbox)] as const),
+        ]),
+      inject: place === 'main loop' ? [...all, Sandbox] : all,
     };
     return {
       module: class JobHandlersModule {},
@@ -61,6 +74,18 @@ export class JobTypesModule {
       exports: [JobHandlers],
     };
   }
+}
+
+function runsHere(type: JobHandlerClass, place: HandlerPlace): boolean {
+  return place === 'one loop' || isSandboxed(type) === (place === 'sandbox');
+}
+
+function isSandboxed(type: JobHandlerClass): boolean {
+  return jobTypeOptionsOf(type)?.sandboxed ?? false;
+}
+
+function nameOf(type: JobHandlerClass): string {
+  return jobTypeOptionsOf(type)?.name ?? '';
 }
 
 /** Each declaration keeps its own imports, so that two teams' providers do not meet. */

@@ -42,6 +42,11 @@ export function buildFaults(): string {
   return join(built('test/faults/extension'), 'faults.module.js');
 }
 
+/** The module of test/e2e/sandbox, whose job types run in threads. */
+export function buildSandboxed(): string {
+  return join(built('test/e2e/sandbox'), 'sandboxed.module.js');
+}
+
 function built(sources: string): string {
   const folder = teamFolder(['@nestjs/common', '@nestjs/core', 'zod', 'pg', 'bullmq']);
   const running = resolve(repository, 'dist');

@@ -32,6 +32,9 @@ export class JobTypeView {
   @ApiProperty({ type: () => JobTypeLimitsView, description: 'What a submit may ask for at most.' })
   limits!: JobTypeLimitsView;
 
+  @ApiProperty({ example: false, description: 'Runs in a thread of its own.' })
+  sandboxed!: boolean;
+
   @ApiProperty({
     type: 'object',
     additionalProperties: true,
@@ -49,6 +52,6 @@ export class JobTypeListView {
 }
 
 export function jobTypeView(definition: JobTypeDefinition): JobTypeView {
-  const { name, description, queue, defaults, limits, jsonSchema, example } = definition;
-  return { name, description, queue, defaults, limits, jsonSchema, example };
+  const { name, description, queue, defaults, limits, sandboxed, jsonSchema, example } = definition;
+  return { name, description, queue, defaults, limits, sandboxed, jsonSchema, example };
 }

@@ -1,9 +1,8 @@
 import { Logger } from '@nestjs/common';
-import { PermanentFailure, RecordUnavailable } from '../job.errors.js';
+import { RecordUnavailable, type PermanentFailure } from '../job.errors.js';
 import type { Claim, JobRepository } from '../job-repository.js';
 import type { JobProgress } from '../job.js';
-import { findUnstorable } from '../json-value.js';
-import { MAX_LOG_LINE_LENGTH, MAX_LOG_LINES_PER_ATTEMPT, MAX_PROGRESS_STEP_LENGTH } from '../limits.js';
+import { ReportBounds } from './report-bounds.js';
 
 const FLUSH_INTERVAL = 200;
 
@@ -16,13 +15,12 @@ export interface AttemptWatch {
 /** What one attempt reports while it runs, written in batches and fenced by its token. */
 export class AttemptJournal {
   readonly #logger = new Logger('Job');
+  readonly #bounds = new ReportBounds();
   #progress?: JobProgress;
   #lines: { at: Date; line: string }[] = [];
-  #count = 0;
   #timer?: NodeJS.Timeout;
   #writing: Promise<void> = Promise.resolve();
   #closed = false;
-  #breach?: PermanentFailure;
 
   /** @param onRefused the attempt's token is not current any more: whatever it still does is in vain */
   constructor(
@@ -34,17 +32,13 @@ export class AttemptJournal {
 
   /** The bound that the handler passed, even if it caught the error that said so. */
   get breach(): PermanentFailure | undefined {
-    return this.#breach;
+    return this.#bounds.breach;
   }
 
   /** @throws PermanentFailure past a bound */
   progress(percent: number, step?: string): void {
     if (this.#closed) return;
-    if (!Number.isFinite(percent) || percent < 0 || percent > 100) {
-      this.refuse('PROGRESS_INVALID', `progress takes 0 to 100 percent, not ${percent}`);
-    }
-    if (step !== undefined)
-      this.check(step, MAX_PROGRESS_STEP_LENGTH, 'PROGRESS_TOO_LONG', 'a progress step');
+    this.#bounds.checkProgress(percent, step);
     this.#progress = step === undefined ? { percent } : { percent, step };
     this.schedule();
   }
@@ -52,10 +46,7 @@ export class AttemptJournal {
   /** @throws PermanentFailure past a bound */
   log(line: string): void {
     if (this.#closed) return;
-    this.check(line, MAX_LOG_LINE_LENGTH, 'LOG_LINE_TOO_LONG', 'a log line');
-    if (++this.#count > MAX_LOG_LINES_PER_ATTEMPT) {
-      this.refuse('TOO_MANY_LOG_LINES', `an attempt may log ${MAX_LOG_LINES_PER_ATTEMPT} lines`);
-    }
+    this.#bounds.checkLine(line);
     this.#lines.push({ at: new Date(), line });
     this.schedule();
   }
@@ -98,17 +89,5 @@ export class AttemptJournal {
         this.#logger.error('report not written', { jobId, attempt, error });
       }
     }
-  }
-
-  private check(text: string, longest: number, code: string, what: string): void {
-    if (text.length > longest)
-      this.refuse(code, `${what} of ${text.length} characters is longer than ${longest}`);
-    const flaw = findUnstorable(text, what);
-    if (flaw) this.refuse('TEXT_INVALID', `${flaw.path}: ${flaw.message}`);
-  }
-
-  private refuse(code: string, message: string): never {
-    this.#breach ??= new PermanentFailure(message, code);
-    throw this.#breach;
   }
 }

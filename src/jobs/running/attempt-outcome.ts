@@ -16,6 +16,14 @@ export type FailedOutcome = Extract<AttemptOutcome, { kind: 'failed' }>;
 
 const LONGEST_STACK = 8_000;
 
+/** What a handler threw elsewhere, judged there: its class does not cross from a thread, its outcome does. */
+export class FailedElsewhere extends Error {
+  constructor(readonly outcome: FailedOutcome) {
+    super(outcome.error.message);
+    this.name = 'FailedElsewhere';
+  }
+}
+
 /** A handler's return value as a job's result. Nothing counts as null. */
 export function outcomeOfResult(value: unknown): AttemptOutcome {
   return value instanceof SettlementEffect ? { kind: 'effect', effect: checked(value) } : resultOf(value);
@@ -47,6 +55,7 @@ function resultOf(value: unknown): Exclude<AttemptOutcome, { kind: 'effect' }> {
 
 /** Whatever a handler threw. */
 export function outcomeOfError(thrown: unknown): FailedOutcome {
+  if (thrown instanceof FailedElsewhere) return thrown.outcome;
   if (thrown instanceof ValidationFailed) return permanent('DATA_INVALID', thrown.message);
 
   const message = storableText(messageOf(thrown));

@@ -1,8 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { randomUUID } from 'node:crypto';
-import { JobHandlers } from '../../job-types/job-handlers.js';
+import { JobHandlers, type AnyJobHandler } from '../../job-types/job-handlers.js';
 import { JobTypeRegistry } from '../../job-types/job-type-registry.js';
-import type { JobHandlerClass } from '../../job-types/job-type.js';
+import { SandboxedHandler } from '../../job-types/sandbox.js';
 import { Drift } from '../delivery/drift.js';
 import type { Delivery } from '../job-queue.js';
 import { JobRepository, type Claim, type ClaimRequest } from '../job-repository.js';
@@ -14,6 +14,7 @@ import {
   outcomeOfTimeout,
   type AttemptOutcome,
 } from '../running/attempt-outcome.js';
+import type { AttemptRoom } from '../running/attempt-room.js';
 import { ClaimCheck } from '../running/claim-check.js';
 import { RunningJobs, type RunningJob } from '../running/running-jobs.js';
 import { Solitude } from '../running/solitude.js';
@@ -82,6 +83,23 @@ export class RunJobUseCase {
     const handler = this.handlers.find(claim.type);
     if (!handler) return this.end.release(claim, 'job type unknown to this worker', unknownTypeDelay(claim));
 
+    // Before it is let in: who waits for a thread keeps no suspect waiting, and its time has not begun.
+    const room = await this.roomFor(handler, running);
+    if (!room) return this.handBack(running);
+    try {
+      return await this.runIn(room, running, request, watch);
+    } finally {
+      room.leave();
+    }
+  }
+
+  private async runIn(
+    room: AttemptRoom,
+    running: RunningJob,
+    request: ClaimRequest,
+    watch?: AttemptWatch,
+  ): Promise<RunJobOutcome> {
+    const { claim } = running;
     const suspect = claim.crashes >= SUSPECT_AFTER;
     const leave = suspect
       ? await this.solitude.enterAlone(claim.jobId, running.signal)
@@ -97,7 +115,7 @@ export class RunJobUseCase {
       if (running.wasStopped) return await this.handBack(running);
 
       const started = performance.now();
-      const outcome = await this.attempt(running, handler, journal);
+      const outcome = await this.attempt(running, room, journal);
       await journal.close();
       if (outcome === 'abandoned') return await this.handBack(running);
       if (outcome.kind === 'failed' && interruptionOf(running)) return await this.handBack(running);
@@ -117,15 +135,26 @@ export class RunJobUseCase {
       : this.end.release(running.claim, 'no moment to run alone', ALONE_AGAIN_AFTER);
   }
 
+  private async roomFor(
+    handler: AnyJobHandler | SandboxedHandler,
+    running: RunningJob,
+  ): Promise<AttemptRoom | undefined> {
+    if (handler instanceof SandboxedHandler) return handler.enter(running.signal);
+    return {
+      run: async (data, context) => handler.run(this.types.get(running.claim.type).parse(data), context),
+      leave: () => undefined,
+    };
+  }
+
   /** Races the handler against its timeout, and at shutdown against the process's patience. */
   private async attempt(
     running: RunningJob,
-    handler: InstanceType<JobHandlerClass>,
+    room: AttemptRoom,
     journal: AttemptJournal,
   ): Promise<AttemptOutcome | 'abandoned'> {
     const { claim } = running;
     let handled = false;
-    const handling = this.handle(running, handler, journal).finally(() => (handled = true));
+    const handling = this.handle(running, room, journal).finally(() => (handled = true));
     let timer: NodeJS.Timeout | undefined;
     const overrun = new Promise<AttemptOutcome>((resolve) => {
       timer = setTimeout(() => {
@@ -143,14 +172,13 @@ export class RunJobUseCase {
 
   private async handle(
     running: RunningJob,
-    handler: InstanceType<JobHandlerClass>,
+    room: AttemptRoom,
     journal: AttemptJournal,
   ): Promise<AttemptOutcome> {
     const { claim } = running;
     const { jobId, tenant, run, attempt, attempts } = claim;
     try {
-      const data = this.types.get(claim.type).parse(claim.data);
-      const result = await handler.run(data, {
+      const result = await room.run(claim.data, {
         jobId,
         tenant,
         run,
