@@ -1,10 +1,11 @@
-import { Module, type Provider } from '@nestjs/common';
+import { Module, type DynamicModule, type FactoryProvider, type Provider } from '@nestjs/common';
 import { z } from 'zod';
 import { BuiltInJobTypesModule } from './built-in-job-types.module.js';
 import { JobHandlers } from './job-handlers.js';
 import { JobType } from './job-type.js';
 import { JobTypeRegistry } from './job-type-registry.js';
-import { JobTypesModule, queuesIn } from './job-types.module.js';
+import { JobTypesModule, queuesIn, type HandlerPlace } from './job-types.module.js';
+import type { SandboxedHandler } from './sandbox.js';
 
 const data = z.strictObject({});
 
@@ -75,6 +76,52 @@ it('hands out handlers only for the queues that are served, each beside its own 
     { imports: [], providers: [] },
   ]);
   expect(exports).toEqual([JobHandlers]);
+});
+
+describe('a sandboxed type', () => {
+  @JobType({ name: 'render', data, example: {}, sandboxed: true })
+  class Render {
+    async run() {}
+  }
+  const modules = [JobTypesModule.register({ types: [Render], imports: [ImageTools] }), TeamModule];
+  const made = (place?: HandlerPlace) =>
+    (JobTypesModule.handlers(modules, () => true, place).imports as DynamicModule[]).map(
+      ({ imports, providers }) => [imports, providers],
+    );
+
+  it('is left to the threads by the main loop, with what it needs', () => {
+    expect(made('main loop')).toEqual([
+      [[], []],
+      [[ImageTools], [Resize]],
+      [[], [Archive]],
+    ]);
+  });
+
+  it('is all that a thread has', () => {
+    expect(made('sandbox')).toEqual([
+      [[ImageTools], [Render]],
+      [[], []],
+      [[], []],
+    ]);
+  });
+
+  it('runs beside the others where there is one loop alone', () => {
+    expect(made()).toContainEqual([[ImageTools], [Render]]);
+  });
+
+  it('has what stands for its handler on the main loop', async () => {
+    const [provider] = JobTypesModule.handlers(modules, () => true, 'main loop')
+      .providers as FactoryProvider[];
+    const entered = jest.fn(async () => undefined);
+    const handlers = (await provider?.useFactory(new Resize(), new Archive(), {
+      enter: entered,
+    })) as JobHandlers;
+
+    const { signal } = new AbortController();
+    await (handlers.find('render') as SandboxedHandler).enter(signal);
+    expect(entered).toHaveBeenCalledWith('render', signal);
+    expect(handlers.find('resize')).toBeInstanceOf(Resize);
+  });
 });
 
 it('comes with send_email and demo', () => {

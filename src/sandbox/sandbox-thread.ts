@@ -60,7 +60,8 @@ export class SandboxThread implements PooledThread {
     if (this.#ended) throw new FailedElsewhere({ kind: 'failed', permanent: false, error: this.death(0) });
     const run = ++this.#number;
     const abort = new Int32Array(new SharedArrayBuffer(4));
-    const { signal, progress: _, log: __, ...values } = context;
+    const { jobId, tenant, run: jobRun, attempt, attempts, signal } = context;
+    const values = { jobId, tenant, run: jobRun, attempt, attempts };
     let killer: NodeJS.Timeout | undefined;
     const stop = (): void => {
       const why = signal.reason instanceof AttemptAborted ? signal.reason.why : 'lease lost';

@@ -99,11 +99,14 @@ export class ThreadRun {
   /** A loop that never waits gets no message, but it can ask its signal: this makes the answer true. */
   private watchWhileComputing(): void {
     const { signal } = this.#controller;
-    const { throwIfAborted } = AbortSignal.prototype;
-    const aborted = Object.getOwnPropertyDescriptor(AbortSignal.prototype, 'aborted');
+    const native = Object.getOwnPropertyDescriptor(AbortSignal.prototype, 'aborted');
     Object.defineProperties(signal, {
-      aborted: { get: () => (this.heed(), aborted?.get?.call(signal) as boolean) },
-      throwIfAborted: { value: () => (this.heed(), throwIfAborted.call(signal)) },
+      aborted: { get: () => (this.heed(), native?.get?.call(signal) as boolean) },
+      throwIfAborted: {
+        value: () => {
+          if (signal.aborted) throw signal.reason;
+        },
+      },
     });
   }
 }

@@ -42,6 +42,17 @@ describe('runJob', () => {
     });
   });
 
+  it('runs a sandboxed type on the loop of the test', async () => {
+    @JobType({ name: 'measure', data, example: { thing: 'apple' }, sandboxed: true })
+    class Measure extends Weigh {
+      constructor(scale: Scale) {
+        super(scale);
+      }
+    }
+
+    expect(await runJob(Measure, { thing: 'pear' }, { providers })).toMatchObject({ result: { grams: 4 } });
+  });
+
   it('takes what stands in for a provider', async () => {
     const fake = { provide: Scale, useValue: { weigh: () => 7 } };
 

@@ -5,13 +5,16 @@ import { aDraft } from '../../../test/support/job-drafts.js';
 import { JobHandlers } from '../../job-types/job-handlers.js';
 import { SettlementEffect } from '../../job-types/settlement-effect.js';
 import { JobTypeRegistry } from '../../job-types/job-type-registry.js';
+import { SandboxedHandler } from '../../job-types/sandbox.js';
 import { JobType, type JobContext, type JobHandler } from '../../job-types/job-type.js';
 import { Drift } from '../delivery/drift.js';
 import { InMemoryJobRepository } from '../in-memory-job-repository.js';
 import { PermanentFailure } from '../job.errors.js';
 import type { Job, JobDraft } from '../job.js';
 import { MAX_ERROR_MESSAGE_LENGTH, MAX_LOG_LINE_LENGTH, MAX_RESULT_LENGTH } from '../limits.js';
+import type { AttemptRoom } from '../running/attempt-room.js';
 import { AttemptEnd } from '../running/attempt-end.js';
+import { FailedElsewhere } from '../running/attempt-outcome.js';
 import { ClaimCheck } from '../running/claim-check.js';
 import { AttemptAborted, RunningJobs } from '../running/running-jobs.js';
 import { FIRST_PATIENCE, Solitude } from '../running/solitude.js';
@@ -35,12 +38,16 @@ class Task implements JobHandler<typeof data> {
 
 const tenant = 'default';
 
-async function setup(work: Work = () => null, draft: Partial<JobDraft> = {}) {
+async function setup(
+  work: Work = () => null,
+  draft: Partial<JobDraft> = {},
+  handler: Task | SandboxedHandler = new Task(work),
+) {
   const jobs = new InMemoryJobRepository();
   const running = new RunningJobs();
   const worker = new WorkerIdentity([]);
   const types = new JobTypeRegistry([Task]);
-  const handlers = new JobHandlers([['task', new Task(work)]]);
+  const handlers = new JobHandlers([['task', handler]]);
   const statistics = new InMemoryStatisticsRepository();
   const activity = new JobActivity(statistics);
   const end = new AttemptEnd(jobs, running, activity);
@@ -263,6 +270,71 @@ describe('time', () => {
 
     expect(await found()).toEqual(before);
     expect(await jobs.logs(tenant, job.id, { afterSeq: 0, limit: 10 })).toEqual([]);
+  });
+});
+
+describe('an attempt in the sandbox', () => {
+  const room = (run: AttemptRoom['run']) => ({ run: jest.fn(run), leave: jest.fn() });
+  const sandboxed = (enter: (signal: AbortSignal) => Promise<AttemptRoom | undefined>) =>
+    new SandboxedHandler('task', { enter: (_type, signal) => enter(signal) });
+
+  it('gets the data as it is on record, and gives its room back', async () => {
+    const given = room(async () => ({ sent: true }));
+    const { run } = await setup(
+      undefined,
+      { data: { n: 3 } },
+      sandboxed(async () => given),
+    );
+
+    expect(await run()).toMatchObject({ kind: 'completed', result: { sent: true } });
+    expect(given.run).toHaveBeenCalledWith({ n: 3 }, expect.objectContaining({ attempt: 1 }));
+    expect(given.leave).toHaveBeenCalledTimes(1);
+  });
+
+  it('has all its time from when there is room', async () => {
+    const given = room(() => sleep(30, 'done'));
+    const late = sandboxed(() => sleep(150, given));
+    const { run } = await setup(undefined, { options: { ...aLongTime, timeout: 100 } }, late);
+
+    expect(await run()).toMatchObject({ kind: 'completed' });
+  });
+
+  it('gives its room back at its timeout, though the handler goes on', async () => {
+    const given = room(() => new Promise(() => undefined));
+    const { run } = await setup(
+      undefined,
+      { options: aShortTime },
+      sandboxed(async () => given),
+    );
+
+    expect(await run()).toMatchObject({ error: { code: 'TIMEOUT' } });
+    expect(given.leave).toHaveBeenCalledTimes(1);
+  });
+
+  it('that finds no room before the shutdown is handed back', async () => {
+    const waiting = sandboxed(
+      (signal) => new Promise((resolve) => signal.addEventListener('abort', () => resolve(undefined))),
+    );
+    const { run, running, found } = await setup(undefined, {}, waiting);
+    const ran = run();
+    await sleep(10);
+    await running.close(1_000);
+
+    expect(await ran).toEqual({ kind: 'released' });
+    expect(await found()).toMatchObject({ status: 'waiting', attemptsMade: 0 });
+  });
+
+  it('fails with what it came to in the thread', async () => {
+    const outcome = { kind: 'failed', permanent: true, error: { code: 'NEVER', message: 'no' } } as const;
+    const given = room(() => Promise.reject(new FailedElsewhere(outcome)));
+    const { run, found } = await setup(
+      undefined,
+      {},
+      sandboxed(async () => given),
+    );
+
+    await run();
+    expect(await found()).toMatchObject({ status: 'failed', error: { code: 'NEVER', message: 'no' } });
   });
 });
 
