@@ -20,7 +20,10 @@ describe('a sandboxed job type', () => {
         SHUTDOWN_GRACE: '500',
       },
     });
-    worker = await platform.startWorker({ WORKER_QUEUES: 'default:20,compute:5' });
+    [worker] = await Promise.all([
+      platform.startWorker({ WORKER_QUEUES: 'default:20,compute:5' }),
+      platform.startWorker({ WORKER_QUEUES: 'broken:1' }),
+    ]);
   });
   afterAll(() => platform?.stop());
 
@@ -96,7 +99,7 @@ describe('a sandboxed job type', () => {
 
   it('is stopped at its timeout though it never lets go, and the next one gets another thread', async () => {
     const before = await completed((await compute('spin')).id);
-    const { id } = await compute('spin', { attempts: 1, timeout: 1_000 }, 600_000);
+    const { id } = await compute('spin', { attempts: 1, timeout: 500 }, 600_000);
     const next = await compute('spin');
 
     expect((await platform.until(id, 'failed')).error?.code).toBe('TIMEOUT');
@@ -118,8 +121,10 @@ describe('a sandboxed job type', () => {
     await platform.until(id, 'active');
     await platform.request('POST', `/jobs/${id}/cancel`);
 
+    const next = await compute('spin');
+
     expect((await platform.job(id)).status).toBe('cancelled');
-    await completed((await compute('spin')).id);
+    await completed(next.id);
   });
 
   it.each([
@@ -145,7 +150,6 @@ describe('a sandboxed job type', () => {
   });
 
   it('that no thread can run says why', async () => {
-    await platform.startWorker({ WORKER_QUEUES: 'broken:1' });
     const { id } = await platform.submit('misplaced', {});
 
     const { error } = await platform.until(id, 'failed');
