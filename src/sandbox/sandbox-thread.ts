@@ -4,6 +4,7 @@ import type { JobContext } from '../job-types/job-type.js';
 import type { JobError, Json } from '../jobs/job.js';
 import { FailedElsewhere } from '../jobs/running/attempt-outcome.js';
 import { AttemptAborted } from '../jobs/running/running-jobs.js';
+import { deathBy } from './thread-death.js';
 import { ABORT_CAUSES, type FromThread, type ThreadData, type ToThread } from './thread-messages.js';
 import type { PooledThread } from './thread-pool.js';
 
@@ -31,7 +32,7 @@ export class SandboxThread implements PooledThread {
   #expected = false;
 
   private constructor(private readonly worker: Worker) {
-    worker.on('error', (error) => (this.#death = deathBy(error)));
+    worker.on('error', (thrown: unknown) => (this.#death = deathBy(thrown)));
     this.#exited = new Promise((resolve) => worker.once('exit', (code) => resolve(this.exit(code))));
     this.#ready = this.readiness();
   }
@@ -171,15 +172,4 @@ function unlessPastBounds(report: () => void): void {
   } catch {
     // see above
   }
-}
-
-function deathBy(error: Error): JobError {
-  if ('code' in error && error.code === 'ERR_WORKER_OUT_OF_MEMORY') {
-    return { code: 'SANDBOX_OUT_OF_MEMORY', message: "The memory of the thread's heap is used up" };
-  }
-  return {
-    code: 'SANDBOX_EXITED',
-    message: `The handler's thread died: ${error.message}`,
-    stack: error.stack,
-  };
 }

@@ -39,6 +39,13 @@ const works = {
     });
     await sleep(60_000);
   },
+  crashOddly: async () => {
+    setTimeout(() => {
+      // eslint-disable-next-line @typescript-eslint/only-throw-error -- just what the worker must bear
+      throw null;
+    });
+    await sleep(60_000);
+  },
   memory: () => {
     for (const kept: unknown[] = []; ;) kept.push({ at: kept.length, more: {} });
   },

@@ -130,6 +130,7 @@ describe('a sandboxed job type', () => {
   it.each([
     ['exit', 'SANDBOX_EXITED', 'exit code 3', 2],
     ['crash', 'SANDBOX_EXITED', 'nobody catches this', 1],
+    ['crashOddly', 'SANDBOX_EXITED', 'null', 1],
     ['memory', 'SANDBOX_OUT_OF_MEMORY', 'memory', 1],
   ])('that takes its thread down (%s) fails its attempt alone', async (work, code, text, times) => {
     const { id } = await compute(work, { attempts: times });
