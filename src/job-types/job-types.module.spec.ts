@@ -4,7 +4,7 @@ import { BuiltInJobTypesModule } from './built-in-job-types.module.js';
 import { JobHandlers } from './job-handlers.js';
 import { JobType } from './job-type.js';
 import { JobTypeRegistry } from './job-type-registry.js';
-import { JobTypesModule, queuesIn, type HandlerPlace } from './job-types.module.js';
+import { JobTypesModule, queuesIn, sandboxesIn, type HandlerPlace } from './job-types.module.js';
 import type { SandboxedHandler } from './sandbox.js';
 
 const data = z.strictObject({});
@@ -103,6 +103,13 @@ describe('a sandboxed type', () => {
       [[], []],
       [[], []],
     ]);
+  });
+
+  it('has a module of its own in a thread, where its queue is served', () => {
+    expect(sandboxesIn(modules, () => true)).toEqual([
+      { types: ['render'], handlers: expect.objectContaining({ exports: [JobHandlers] }) },
+    ]);
+    expect(sandboxesIn(modules, () => false)).toEqual([]);
   });
 
   it('runs beside the others where there is one loop alone', () => {

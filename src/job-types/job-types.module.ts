@@ -103,6 +103,20 @@ export function typesIn(modules: readonly ModuleImport[]): JobTypeDefinition[] {
   return registryOf(modules).all();
 }
 
+/** The declarations that have sandboxed types served here, each with a module of its own for their handlers. */
+export function sandboxesIn(
+  modules: readonly ModuleImport[],
+  servesQueue: (queue: string) => boolean,
+): { types: string[]; handlers: DynamicModule }[] {
+  const declarations = declarationsIn(modules).map((declaration) => ({
+    types: declaration.types
+      .filter((type) => isSandboxed(type) && servesQueue(jobTypeOptionsOf(type)?.queue ?? 'default'))
+      .map(nameOf),
+    handlers: JobTypesModule.handlers([JobTypesModule.register(declaration)], servesQueue, 'sandbox'),
+  }));
+  return declarations.filter(({ types }) => types.length > 0);
+}
+
 function registryOf(modules: readonly ModuleImport[]): JobTypeRegistry {
   return new JobTypeRegistry(declarationsIn(modules).flatMap(({ types }) => types));
 }

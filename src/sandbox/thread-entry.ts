@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { startThread } from './thread-handlers.js';
+import { ThreadHandlers } from './thread-handlers.js';
 import { ThreadRun } from './thread-run.js';
 import type { FromThread, ThreadData, ToThread } from './thread-messages.js';
 
@@ -9,16 +9,16 @@ if (!port) throw new Error('thread-entry.js is started as a thread only');
 const tell = (message: FromThread): void => port.postMessage(message);
 
 try {
-  const { handlers, types, close } = await startThread(workerData as ThreadData);
+  const handlers = await ThreadHandlers.start(workerData as ThreadData);
   let current: ThreadRun | undefined;
   port.on('message', (message: ToThread) => {
     if (message.kind === 'run') {
       current = new ThreadRun(message, tell);
-      void current.execute(handlers, types);
+      void current.execute(handlers);
     } else if (message.kind === 'abort') {
       current?.abort(message.run);
     } else {
-      void close().finally(() => process.exit(0));
+      void handlers.close().finally(() => process.exit(0));
     }
   });
   tell({ kind: 'ready' });

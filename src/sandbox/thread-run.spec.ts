@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { JobHandlers } from '../job-types/job-handlers.js';
 import { JobType, type JobContext, type JobHandler } from '../job-types/job-type.js';
 import { JobTypeRegistry } from '../job-types/job-type-registry.js';
 import { AttemptAborted } from '../jobs/running/running-jobs.js';
@@ -27,7 +26,14 @@ function setup(work: Work, given: Record<string, unknown> = {}) {
     { kind: 'run', run: 5, type: 'task', data: given as never, context, abort },
     (message) => void told.push(message),
   );
-  const execute = () => run.execute(new JobHandlers([['task', new Task(work)]]), new JobTypeRegistry([Task]));
+  const execute = () =>
+    run.execute({
+      run: async (type, raw, context) =>
+        new Task(work).run(
+          new JobTypeRegistry([Task]).get(type).parse(raw) as z.output<typeof data>,
+          context,
+        ),
+    });
   const stop = (cause: (typeof ABORT_CAUSES)[number]) =>
     Atomics.store(abort, 0, ABORT_CAUSES.indexOf(cause) + 1);
   return { run, told, execute, stop };

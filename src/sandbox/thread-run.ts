@@ -1,11 +1,9 @@
-import type { JobHandlers } from '../job-types/job-handlers.js';
-import type { JobTypeRegistry } from '../job-types/job-type-registry.js';
-import { SandboxedHandler } from '../job-types/sandbox.js';
 import { SettlementEffect } from '../job-types/settlement-effect.js';
 import { PermanentFailure } from '../jobs/job.errors.js';
 import { outcomeOfError, outcomeOfResult } from '../jobs/running/attempt-outcome.js';
 import { ReportBounds } from '../jobs/running/report-bounds.js';
 import { AttemptAborted } from '../jobs/running/running-jobs.js';
+import type { ThreadHandlers } from './thread-handlers.js';
 import { ABORT_CAUSES, type FromThread, type ToThread } from './thread-messages.js';
 
 /** Between two messages of progress, in ms: a handler that reports in a tight loop must not flood the main loop. */
@@ -26,8 +24,8 @@ export class ThreadRun {
     this.watchWhileComputing();
   }
 
-  async execute(handlers: JobHandlers, types: JobTypeRegistry): Promise<void> {
-    const end = await this.outcome(handlers, types);
+  async execute(handlers: Pick<ThreadHandlers, 'run'>): Promise<void> {
+    const end = await this.outcome(handlers);
     this.tellProgress();
     try {
       this.tell(end);
@@ -42,13 +40,10 @@ export class ThreadRun {
     if (run === this.order.run) this.heed();
   }
 
-  private async outcome(handlers: JobHandlers, types: JobTypeRegistry): Promise<FromThread> {
-    const { run, type, context } = this.order;
+  private async outcome(handlers: Pick<ThreadHandlers, 'run'>): Promise<FromThread> {
+    const { run, type, data, context } = this.order;
     try {
-      const handler = handlers.find(type);
-      if (!handler || handler instanceof SandboxedHandler) throw new Error(`no handler for ${type} here`);
-
-      const result = await handler.run(types.get(type).parse(this.order.data), {
+      const result = await handlers.run(type, data, {
         ...context,
         signal: this.#controller.signal,
         progress: (percent, step) => this.progress(percent, step),

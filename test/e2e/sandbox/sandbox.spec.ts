@@ -20,10 +20,7 @@ describe('a sandboxed job type', () => {
         SHUTDOWN_GRACE: '500',
       },
     });
-    [worker] = await Promise.all([
-      platform.startWorker({ WORKER_QUEUES: 'default:20,compute:5' }),
-      platform.startWorker({ WORKER_QUEUES: 'broken:1' }),
-    ]);
+    worker = await platform.startWorker({ WORKER_QUEUES: 'default:20,compute:5,broken:1' });
   });
   afterAll(() => platform?.stop());
 
@@ -142,19 +139,19 @@ describe('a sandboxed job type', () => {
     await completed(next.id); // by the same process, the only one
   });
 
+  it('that no thread can run says why, and keeps no other from it', async () => {
+    const { id } = await platform.submit('misplaced', {});
+
+    const { error } = await platform.until(id, 'failed');
+    expect(error?.code).toBe('SANDBOX_NOT_STARTED');
+    expect(error?.message).toContain('Misplaced');
+  });
+
   it('is handed back at shutdown, and does not keep the process', async () => {
     const { id } = await compute('spin', {}, 600_000);
     await platform.until(id, 'active');
 
     expect(await worker.stop('SIGTERM', 5_000)).toBe(0);
     expect(await platform.job(id)).toMatchObject({ status: 'waiting', attemptsMade: 0 });
-  });
-
-  it('that no thread can run says why', async () => {
-    const { id } = await platform.submit('misplaced', {});
-
-    const { error } = await platform.until(id, 'failed');
-    expect(error?.code).toBe('SANDBOX_NOT_STARTED');
-    expect(error?.message).toContain('Misplaced');
   });
 });
