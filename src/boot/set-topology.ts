@@ -86,6 +86,6 @@ function retiredQueues(
   names: readonly string[],
 ): Promise<RetiredQueues> {
   if (backend === 'postgres') return retiredOnPostgres(database.url, prefix, names);
-  if (queue.redisUrl) return retiredOnRedis(queue.redisUrl, prefix);
+  if (queue.redis) return retiredOnRedis(queue.redis, prefix);
   throw new TopologyChangeRefused('REDIS_URL is not set: the queues that are given up there must be emptied');
 }

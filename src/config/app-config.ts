@@ -1,3 +1,5 @@
+import type { RedisServers } from './redis-servers.js';
+
 /** One queue that a worker serves, and how many of its jobs may run at once in this process. */
 export interface ServedQueue {
   name: string;
@@ -67,7 +69,7 @@ export abstract class AppConfig {
   };
   abstract readonly queue: {
     readonly backend: 'redis' | 'postgres';
-    readonly redisUrl?: string;
+    readonly redis?: RedisServers;
     readonly prefix: string;
     readonly shards: number;
   };

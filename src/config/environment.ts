@@ -10,6 +10,7 @@ import {
   hosts,
   integer,
   queuePrefix,
+  redis,
   sender,
   servedQueues,
   statusDays,
@@ -31,7 +32,6 @@ export interface VariableNotes {
 const notes = z.registry<VariableNotes>();
 
 const postgresUrl = url(['postgres', 'postgresql'], 'postgres://user:password@host:5432/name');
-const redisUrl = url(['redis', 'rediss'], 'redis://host:6379 or rediss://host:6380');
 const smtpUrl = url(['smtp', 'smtps'], 'smtp://user:password@host:587 or smtps://host:465');
 const publicUrl = url(['http', 'https'], 'https://jobs.example.com').transform((given) =>
   given.replace(/\/+$/, ''),
@@ -52,7 +52,7 @@ export const environment = z.object({
   RETENTION_DAYS: variable('0', 'Days that finished jobs are kept; 0: for ever.', integer(0, MOST_DAYS)),
   RETENTION_STATUS_DAYS: optional('What differs by status, such as failed:90,cancelled:0.', statusDays),
 
-  REDIS_URL: secret('Redis 6.2 or newer, which delivers jobs to workers.', redisUrl),
+  REDIS_URL: secret('Redis 6.2 or newer, which delivers jobs: a server, or nodes of a Cluster.', redis),
   QUEUE_BACKEND: optional('What delivers jobs: redis, or postgres to do without Redis.', backend),
   QUEUE_PREFIX: variable('jobs', 'What the names of all queues start with.', queuePrefix),
   QUEUE_SHARDS: variable('1', 'Shards a queue, 1 to 64; more than 1 needs Redis.', integer(1, 64)),

@@ -33,7 +33,7 @@ describe('what is parsed', () => {
       database: { url: 'postgres://db/jobs', poolSize: 10 },
       retention: { days: 0, statusDays: {} },
       submit: { idempotencyTtl: 86_400_000, maxDepth: 0, maxAge: 0, maxLoopLag: 500 },
-      queue: { backend: 'redis', redisUrl: 'redis://queue:6379', prefix: 'jobs', shards: 1 },
+      queue: { backend: 'redis', redis: { url: 'redis://queue:6379' }, prefix: 'jobs', shards: 1 },
       worker: { queues: [], concurrency: 20, shutdownGrace: 5000 },
       sandbox: { threads: Math.max(1, availableParallelism() - 1), memory: 512 },
       mail: { smtpUrl: undefined, directory: undefined, from: 'jobs@localhost' },
@@ -147,7 +147,7 @@ describe('what each process needs', () => {
     (entry) => {
       const config = parseConfig({ DATABASE_URL: stores.DATABASE_URL, QUEUE_BACKEND: 'postgres' }, entry);
 
-      expect(config.queue).toEqual({ backend: 'postgres', redisUrl: undefined, prefix: 'jobs', shards: 1 });
+      expect(config.queue).toEqual({ backend: 'postgres', redis: undefined, prefix: 'jobs', shards: 1 });
     },
   );
 
@@ -196,7 +196,7 @@ describe('what each process needs', () => {
   it('standalone takes the servers that it is given', () => {
     expect(parseConfig({ ...stores, SMTP_URL: 'smtps://mail:465' }, 'standalone')).toMatchObject({
       database: { url: stores.DATABASE_URL },
-      queue: { backend: 'redis', redisUrl: stores.REDIS_URL },
+      queue: { backend: 'redis', redis: { url: stores.REDIS_URL } },
       mail: { smtpUrl: 'smtps://mail:465', directory: undefined },
     });
   });

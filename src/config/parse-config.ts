@@ -100,7 +100,7 @@ function configOf(env: Environment, entry: Entry): AppConfig {
     },
     queue: {
       backend: env.QUEUE_BACKEND ?? (embedded && !env.REDIS_URL ? 'postgres' : 'redis'),
-      redisUrl: env.REDIS_URL,
+      redis: env.REDIS_URL,
       prefix: env.QUEUE_PREFIX,
       shards: env.QUEUE_SHARDS,
     },

@@ -1,6 +1,7 @@
 import { isIP, isIPv4, isIPv6 } from 'node:net';
 import { z } from 'zod';
 import type { AllowedDestination, ServedQueue, StatusDays } from './app-config.js';
+import { redisServers } from './redis-servers.js';
 
 /** Reads one variable's text; what it refuses is reported with `expected`. */
 export type Parser<Value> = z.ZodType<Value, string>;
@@ -19,6 +20,11 @@ export const bytes = parser('a size up to 100mb, such as 512kb, 1mb or 65536', (
 });
 
 export const queuePrefix = parser('1 to 40 letters, digits, - or _', matching(/^[\w-]{1,40}$/));
+
+export const redis = parser(
+  'redis://host:6379 or rediss://host:6380, or the nodes of a Cluster, such as redis://a:6379,redis://b:6379 or redis+cluster://a:6379',
+  redisServers,
+);
 
 export const sender = parser(
   'an address, such as jobs@example.com or Jobs <jobs@example.com>',

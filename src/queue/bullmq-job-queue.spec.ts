@@ -6,7 +6,10 @@ import type { QueueConnection } from './queue-connection.js';
 it('pushes a delivery that BullMQ gives out once, at once, and forgets in time', async () => {
   const addBulk = jest.fn(async () => []);
   const lane = { name: 'default-0', on: jest.fn(), addBulk } as unknown as Queue<DeliveryCard>;
-  const queue = new BullMqJobQueue({ outages: new OutageLog() } as QueueConnection, [lane]);
+  const queue = new BullMqJobQueue(
+    { outages: new OutageLog(), serverOf: () => '' } as Partial<QueueConnection> as QueueConnection,
+    [lane],
+  );
 
   const delivery = { jobId: 'a-job', queue: 'default', shard: 0, delivery: 3, priority: 100 };
   await queue.push([{ ...delivery, type: 'send_email', display: { to: 'ann@example.org' } }]);

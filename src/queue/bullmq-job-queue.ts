@@ -1,4 +1,6 @@
+import type { OnApplicationShutdown } from '@nestjs/common';
 import type { BulkJobOptions, Queue } from 'bullmq';
+import { byLane } from '../jobs/by-lane.js';
 import type { Json } from '../jobs/job.js';
 import {
   type Delivery,
@@ -8,6 +10,7 @@ import {
   type QueueMark,
   QueueUnavailable,
 } from '../jobs/job-queue.js';
+import { Cordon } from './cordon.js';
 import { deliveryId } from './delivery-id.js';
 import { laneName } from './lanes.js';
 import type { QueueConnection } from './queue-connection.js';
@@ -27,8 +30,9 @@ export interface DeliveryCard {
 }
 
 /** The queue on BullMQ: one BullMQ queue a lane, on Redis or PostgreSQL. */
-export class BullMqJobQueue extends JobQueue {
+export class BullMqJobQueue extends JobQueue implements OnApplicationShutdown {
   private readonly queues: ReadonlyMap<string, Queue<DeliveryCard>>;
+  private readonly cordon = new Cordon();
 
   constructor(
     private readonly connection: QueueConnection,
@@ -40,64 +44,71 @@ export class BullMqJobQueue extends JobQueue {
   }
 
   async push(deliveries: readonly QueuedDelivery[]): Promise<void> {
-    await this.bounded(async () => {
-      const batches = [...byLane(deliveries)];
-      await Promise.all(batches.map(([lane, batch]) => this.queue(lane).addBulk(batch.map(entryOf))));
-    });
+    await Promise.all(byLane(deliveries).map((batch) => this.pushTo(batch)));
   }
 
   depth(lane: Lane): Promise<number> {
-    return this.bounded(() => this.queue(laneName(lane)).getJobCountByTypes('waiting', 'prioritized'));
+    return this.bounded(lane, (queue) => queue.getJobCountByTypes('waiting', 'prioritized'));
   }
 
   missing(lane: Lane, deliveries: readonly Delivery[]): Promise<Delivery[]> {
-    return this.bounded(async () => {
-      const queue = this.queue(laneName(lane));
+    return this.bounded(lane, async (queue) => {
       const states = await Promise.all(deliveries.map((delivery) => queue.getJobState(deliveryId(delivery))));
       return deliveries.filter((_, index) => !DELIVERABLE.has(states[index] ?? 'unknown'));
     });
   }
 
   readMark(lane: Lane): Promise<QueueMark | undefined> {
-    return this.bounded(() => this.connection.readMark(lane));
+    return this.bounded(lane, () => this.connection.readMark(lane));
   }
 
   writeMark(lane: Lane, epoch: number, after?: number): Promise<boolean> {
-    return this.bounded(() => this.connection.writeMark(lane, epoch, after));
+    return this.bounded(lane, () => this.connection.writeMark(lane, epoch, after));
   }
 
-  ping(): Promise<void> {
-    return this.bounded(() => this.connection.ping());
+  async ping(): Promise<void> {
+    try {
+      await within(LONGEST_CALL, this.connection.ping());
+      this.cordon.lift();
+    } catch (error) {
+      throw new QueueUnavailable(this.connection.reasonFor(error, ''));
+    }
   }
 
-  private queue(lane: string): Queue<DeliveryCard> {
-    const queue = this.queues.get(lane);
-    if (!queue) throw new Error(`this process has no lane ${lane}`);
+  onApplicationShutdown(): void {
+    this.cordon.close();
+  }
+
+  private async pushTo(batch: readonly [QueuedDelivery, ...QueuedDelivery[]]): Promise<void> {
+    await this.bounded(batch[0], (queue) => queue.addBulk(batch.map(entryOf)));
+  }
+
+  private queue(lane: Lane): Queue<DeliveryCard> {
+    const queue = this.queues.get(laneName(lane));
+    if (!queue) throw new Error(`this process has no lane ${laneName(lane)}`);
     return queue;
   }
 
-  private async bounded<T>(call: () => Promise<T>): Promise<T> {
+  private async bounded<T>(lane: Lane, call: (queue: Queue<DeliveryCard>) => Promise<T>): Promise<T> {
+    const server = this.connection.serverOf(lane);
+    const away = this.cordon.around(server);
+    if (away) throw new QueueUnavailable(away.reason);
+
     try {
-      const answer = await within(LONGEST_CALL, call());
-      this.connection.outages.answered();
-      return answer;
+      return await this.answered(server, call(this.queue(lane)));
     } catch (error) {
-      const reason = this.connection.reasonFor(error);
-      this.connection.outages.failed(reason);
+      const reason = this.connection.reasonFor(error, server);
+      this.connection.outages.failed(reason, server);
+      this.cordon.put(server, reason, () => this.answered(server, this.connection.readMark(lane)));
       throw new QueueUnavailable(reason);
     }
   }
-}
 
-function byLane(deliveries: readonly QueuedDelivery[]): Map<string, QueuedDelivery[]> {
-  const lanes = new Map<string, QueuedDelivery[]>();
-  for (const delivery of deliveries) {
-    const lane = laneName(delivery);
-    const batch = lanes.get(lane);
-    if (batch) batch.push(delivery);
-    else lanes.set(lane, [delivery]);
+  private async answered<T>(server: string, call: Promise<T>): Promise<T> {
+    const answer = await within(LONGEST_CALL, call);
+    this.connection.outages.answered(server);
+    return answer;
   }
-  return lanes;
 }
 
 function entryOf(delivery: QueuedDelivery): { name: string; data: DeliveryCard; opts: BulkJobOptions } {

@@ -71,7 +71,7 @@ export class JobsProcessor extends WorkerHost implements WatchedConsumer {
   @OnWorkerEvent('error')
   onError(error: Error): void {
     if (isAboutOneDelivery(error)) this.logger.warn(`A delivery was not acknowledged: ${error.message}`);
-    else this.connection.outages.failed(error);
+    else this.connection.outages.failed(error, this.connection.serverOf(this.lane));
   }
 }
 

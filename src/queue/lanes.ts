@@ -5,9 +5,14 @@ export function laneName({ queue, shard }: Lane): string {
   return `${queue}-${shard}`;
 }
 
+/** What a lane's place in a Redis Cluster follows from. */
+export function laneTag(prefix: string, lane: Lane): string {
+  return `${prefix}:${laneName(lane)}`;
+}
+
 /** Stands before every Redis key of a lane; its braces keep them all in one slot of a Redis Cluster. */
 export function lanePrefix(prefix: string, lane: Lane): string {
-  return `{${prefix}:${laneName(lane)}}`;
+  return `{${laneTag(prefix, lane)}}`;
 }
 
 export function lanesOf(queues: readonly string[], shards: number): Lane[] {

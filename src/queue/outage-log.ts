@@ -3,26 +3,29 @@ import { Logger } from '@nestjs/common';
 /** Errors that follow each other within this time belong to one outage. */
 const QUIET = 30_000;
 
-/** Says once that the queue does not answer, and once that it answers again, however often clients retry in between. */
+/**
+ * Says once that the queue does not answer, and once that it answers again, however often clients retry in between: for
+ * each of its servers, whose name is empty where there is but one.
+ */
 export class OutageLog {
   private readonly logger = new Logger('Queue');
-  private open = false;
-  private lastFailure = -Infinity;
+  private readonly lastFailures = new Map<string, number>();
 
-  failed(error: unknown): void {
-    const known = this.open && Date.now() - this.lastFailure < QUIET;
-    this.lastFailure = Date.now();
-    if (known) return;
+  failed(error: unknown, server = ''): void {
+    const last = this.lastFailures.get(server) ?? -Infinity;
+    this.lastFailures.set(server, Date.now());
+    if (Date.now() - last < QUIET) return;
 
-    this.open = true;
-    this.logger.warn(`The queue does not answer, retrying: ${reasonOf(error)}`);
+    this.logger.warn(`The queue does not answer${at(server)}, retrying: ${reasonOf(error)}`);
   }
 
-  answered(): void {
-    if (!this.open) return;
-    this.open = false;
-    this.logger.log('The queue answers again');
+  answered(server = ''): void {
+    if (this.lastFailures.delete(server)) this.logger.log(`The queue answers again${at(server)}`);
   }
+}
+
+function at(server: string): string {
+  return server && ` at ${server}`;
 }
 
 /** A refused connection is an AggregateError without a message where a host has several addresses. */

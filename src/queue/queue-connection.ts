@@ -19,8 +19,13 @@ export abstract class QueueConnection implements OnApplicationShutdown {
    */
   abstract connect(): Promise<void>;
 
-  /** What a person should read as the cause of a failed call. */
-  abstract reasonFor(error: unknown): unknown;
+  /** The server that a lane is on: lanes with the same one are away together. Empty where there is but one. */
+  serverOf(_lane: Lane): string {
+    return '';
+  }
+
+  /** What a person should read as the cause of a failed call. @param server where it was known */
+  abstract reasonFor(error: unknown, server: string): unknown;
 
   /** Each worker may need a connection of its own. */
   abstract makeRoom(workers: number): void;
@@ -28,6 +33,7 @@ export abstract class QueueConnection implements OnApplicationShutdown {
   /** A worker of this process has come to be, connected or not. */
   abstract workerMade(worker: Worker): void;
 
+  /** @throws Error where a server does not answer */
   abstract ping(): Promise<void>;
 
   abstract readMark(lane: Lane): Promise<QueueMark | undefined>;

@@ -5,7 +5,7 @@ import { QueueModule } from './queue.module.js';
 
 /** What BullMQ's workers of each lane are given. */
 function workersOf(shards: number): WorkerOptions[] {
-  const queue = { backend: 'redis', redisUrl: 'redis://nowhere', prefix: 'test', shards };
+  const queue = { backend: 'redis', redis: { url: 'redis://nowhere' }, prefix: 'test', shards };
   const { providers = [] } = QueueModule.forWorker({ queue } as AppConfig, [
     { name: 'default', concurrency: 4 },
   ]);

@@ -3,6 +3,7 @@ import { type DynamicModule, Module, type Type } from '@nestjs/common';
 import type { Queue, WorkerOptions } from 'bullmq';
 import { hostname } from 'node:os';
 import type { AppConfig, ServedQueue } from '../config/app-config.js';
+import type { RedisServers } from '../config/redis-servers.js';
 import { JobQueue, type Lane } from '../jobs/job-queue.js';
 import { BullMqJobQueue, type DeliveryCard } from './bullmq-job-queue.js';
 import { ConsumerWatchdog } from './consumer-watchdog.js';
@@ -11,7 +12,8 @@ import { JobsProcessor } from './jobs.processor.js';
 import { concurrencyOf, laneName, lanePrefix, lanesOf } from './lanes.js';
 import { PostgresConnection } from './postgres-backend.js';
 import { QueueConnection } from './queue-connection.js';
-import { consumerOptions, RedisConnection } from './redis-connection.js';
+import { consumerConnection } from './redis-clients.js';
+import { RedisConnection } from './redis-connection.js';
 import { RETENTION } from './retention.js';
 
 /** Delivery through BullMQ. A process that only pushes imports `forProducer`, one that runs jobs `forWorker` too. */
@@ -86,7 +88,7 @@ function connectionModule(config: AppConfig): DynamicModule {
 
 async function openConnection({ database, queue }: AppConfig): Promise<QueueConnection> {
   if (queue.backend === 'postgres') return PostgresConnection.open(database.url);
-  return new RedisConnection(redisUrl(queue), queue.prefix);
+  return new RedisConnection(serversOf(queue), queue.prefix);
 }
 
 function queuesFor(config: AppConfig, lanes: Lane[]): DynamicModule {
@@ -127,7 +129,7 @@ function processorsFor(config: AppConfig, { name, concurrency }: ServedQueue): T
 function processorFor({ queue }: AppConfig, lane: Lane, concurrency: number): Type<JobsProcessor> {
   const options: Omit<WorkerOptions, 'connection'> = {
     // Given explicitly, else workers inherit the producers' command timeout. The PostgreSQL pool is inherited.
-    ...(queue.backend === 'redis' && { connection: consumerOptions(redisUrl(queue)) }),
+    ...(queue.backend === 'redis' && { connection: consumerConnection(serversOf(queue)) }),
     prefix: lanePrefix(queue.prefix, lane),
     name: `${hostname()}-${process.pid}`,
     concurrency,
@@ -148,7 +150,7 @@ function processorFor({ queue }: AppConfig, lane: Lane, concurrency: number): Ty
   return LaneProcessor;
 }
 
-function redisUrl({ redisUrl }: AppConfig['queue']): string {
-  if (!redisUrl) throw new Error('REDIS_URL is not set');
-  return redisUrl;
+function serversOf({ redis }: AppConfig['queue']): RedisServers {
+  if (!redis) throw new Error('REDIS_URL is not set');
+  return redis;
 }

@@ -6,11 +6,31 @@ export class RedisUnfit extends Error {}
 
 const OLDEST = [6, 2] as const;
 
-/** @throws RedisUnfit where the server is too old */
-export function assertFit({ redis_version: version }: RedisInfo): void {
+/**
+ * @param node its name in the Cluster that it was taken for a node of; empty where it was taken for a server alone
+ * @throws RedisUnfit where it is too old, or a Cluster's node that was taken for a server alone
+ */
+export function assertFit(
+  { redis_version: version, cluster_enabled: clustered }: RedisInfo,
+  node = '',
+): void {
   if (version && isOlderThan(version, OLDEST)) {
-    throw new RedisUnfit(`Redis ${version} is too old: ${OLDEST.join('.')} or newer is needed`);
+    const where = node && ` at ${node}`;
+    throw new RedisUnfit(`Redis ${version}${where} is too old: ${OLDEST.join('.')} or newer is needed`);
   }
+  if (clustered === '1' && !node) {
+    throw new RedisUnfit(
+      'Redis is a node of a Cluster, and REDIS_URL names a server alone: write redis+cluster://host:6379, or several nodes with commas between',
+    );
+  }
+}
+
+/** @throws RedisUnfit where a server that was taken for a node of a Cluster has said that it is none */
+export function assertMode(error: Error | undefined): void {
+  if (!error?.message.includes('cluster support disabled')) return;
+  throw new RedisUnfit(
+    'Redis is a server alone, and REDIS_URL says that it is a Cluster: write one address, such as redis://host:6379',
+  );
 }
 
 /** What works, but not as well as it could: each a line for the operator, with what to change. */

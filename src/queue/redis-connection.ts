@@ -1,34 +1,27 @@
 import { Logger } from '@nestjs/common';
 import { setDefaultBackendFactory, type Worker } from 'bullmq';
-import { Redis, type RedisOptions } from 'ioredis';
+import type { Cluster, Redis } from 'ioredis';
+import type { RedisServers } from '../config/redis-servers.js';
 import type { Lane, QueueMark } from '../jobs/job-queue.js';
-import { lanePrefix } from './lanes.js';
+import { laneTag, lanePrefix } from './lanes.js';
 import { QueueConnection } from './queue-connection.js';
-import { assertFit, type RedisInfo, warningsOf } from './redis-checks.js';
-import { type SocketOwner, writeByTurn } from './turn-writes.js';
+import { assertFit, assertMode, type RedisInfo, warningsOf } from './redis-checks.js';
+import { producerClient } from './redis-clients.js';
+import { fromEach, masterOf } from './redis-nodes.js';
+import { writeEachByTurn } from './turn-writes.js';
 import { within } from './within.js';
-
-/** Producers fail fast: nothing waits for a connection, and a hung server costs one timeout. */
-const PRODUCER: RedisOptions = {
-  lazyConnect: true,
-  enableOfflineQueue: false,
-  commandTimeout: 2_000,
-  connectTimeout: 2_000,
-  disconnectTimeout: 500,
-  maxRetriesPerRequest: 1,
-  retryStrategy: (attempt) => Math.min(attempt * 100, 1_000),
-};
 
 /** How long a boot waits, so that the first push does not come too early. */
 const LONGEST_CONNECT = 500;
 
-/** Consumers wait: a command timeout would break their blocking reads. */
-const CONSUMER: RedisOptions = {
-  maxRetriesPerRequest: null,
-  connectTimeout: 5_000,
-  disconnectTimeout: 500,
-  retryStrategy: (attempt) => Math.min(attempt * 200, 2_000),
-};
+/**
+ * The epoch and the server that gave it, whichever holds the slot at that moment: after a failover or a move it is another.
+ * A managed server may refuse to tell of itself, and then has no name.
+ */
+const READ_MARK = `
+local info = redis.pcall('INFO', 'server')
+local run = type(info) == 'string' and string.match(info, 'run_id:(%w+)')
+return { redis.call('GET', KEYS[1]), run or '' }`;
 
 /** Whoever wiped or restored the server in between is seen: the epoch is not the expected one any more. */
 const WRITE_MARK = `
@@ -36,42 +29,36 @@ if ARGV[2] ~= '' and redis.call('GET', KEYS[1]) ~= ARGV[2] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1])
 return 1`;
 
-/** What BullMQ's workers are given: each opens connections of its own. */
-export function consumerOptions(url: string): RedisOptions & { url: string } {
-  return { url, ...CONSUMER };
-}
-
-/** One connection for everything that the process asks Redis, besides what its workers do. */
+/** One client for everything that the process asks Redis, besides what its workers do. */
 export class RedisConnection extends QueueConnection {
-  readonly producer: Redis;
+  readonly producer: Redis | Cluster;
 
   private readonly logger = new Logger('Queue');
-  private server: Promise<string> | undefined;
-  private lastError: Error | undefined;
+  private readonly lastErrors = new Map<string, Error>();
   private booting = false;
   private inspected = false;
 
   constructor(
-    url: string,
+    servers: RedisServers,
     private readonly prefix: string,
   ) {
     super();
     this.selectBackend();
-    this.producer = new Redis(url, PRODUCER);
+    this.producer = producerClient(servers);
     this.producer.setMaxListeners(0); // every lane listens
-    this.producer.on('error', (error) => {
-      if (!isRefusal(error)) this.lastError = error;
-      this.outages.failed(this.reasonFor(error));
+    this.producer.on('error', (error: Error) => {
+      if (!isRefusal(error)) this.lastErrors.set('', causeOf(error));
+      this.outages.failed(this.reasonFor(error, ''));
     });
+    this.producer.on('node error', (error: Error, node: string) => this.lastErrors.set(node, error));
     this.producer.on('ready', () => void this.onReady());
-    this.producer.on('close', () => (this.server = undefined));
   }
 
   selectBackend(): void {
     setDefaultBackendFactory();
   }
 
-  /** @throws RedisUnfit where the server answers, and is too old */
+  /** @throws RedisUnfit where a server answers, and is too old, or not what it was taken for */
   async connect(): Promise<void> {
     this.booting = true;
     const connected = await within(LONGEST_CONNECT, this.producer.connect()).then(
@@ -80,11 +67,17 @@ export class RedisConnection extends QueueConnection {
     );
     this.booting = false;
     if (connected) await this.inspect();
+    else assertMode(this.lastErrors.get(''));
   }
 
-  /** Where nothing can be sent, ioredis names the option that says so, not the reason. */
-  reasonFor(error: unknown): unknown {
-    return isRefusal(error) ? (this.lastError ?? new Error('not connected yet')) : error;
+  override serverOf(lane: Lane): string {
+    return masterOf(this.producer, laneTag(this.prefix, lane));
+  }
+
+  /** Where nothing can be sent, ioredis names the option that says so or its own retries, not the reason. */
+  reasonFor(error: unknown, server: string): unknown {
+    if (!isRefusal(error)) return error;
+    return this.lastErrors.get(server) ?? this.lastErrors.get('') ?? new Error('not connected yet');
   }
 
   makeRoom(): void {
@@ -92,16 +85,17 @@ export class RedisConnection extends QueueConnection {
   }
 
   workerMade(worker: Worker): void {
-    const client = worker.getBackend().client as unknown as Promise<SocketOwner>;
-    client.then(writeByTurn).catch(() => undefined); // whoever uses it notices
+    const client = worker.getBackend().client as unknown as Promise<Redis | Cluster>;
+    client.then(writeEachByTurn).catch(() => undefined); // whoever uses it notices
   }
 
   async ping(): Promise<void> {
-    await this.producer.ping();
+    await fromEach(this.producer, (client) => client.ping());
   }
 
   async readMark(lane: Lane): Promise<QueueMark | undefined> {
-    const [epoch, server] = await Promise.all([this.producer.get(this.markKey(lane)), this.runId()]);
+    const answer = await this.producer.eval(READ_MARK, 1, this.markKey(lane));
+    const [epoch, server] = answer as [string | null, string];
     return epoch === null ? undefined : { epoch: Number(epoch), server };
   }
 
@@ -118,18 +112,6 @@ export class RedisConnection extends QueueConnection {
     return `${lanePrefix(this.prefix, lane)}:mark`;
   }
 
-  /** Asked once a connection: a server cannot change its run id under an open one. */
-  private runId(): Promise<string> {
-    if (!this.server) {
-      const asked = this.info().then((info) => info['run_id'] ?? '');
-      this.server = asked;
-      asked.catch(() => {
-        if (this.server === asked) this.server = undefined;
-      });
-    }
-    return this.server;
-  }
-
   private async onReady(): Promise<void> {
     this.outages.answered();
     if (this.booting) return;
@@ -139,25 +121,40 @@ export class RedisConnection extends QueueConnection {
   /** Once a process, not once a connection. @throws RedisUnfit */
   private async inspect(): Promise<void> {
     if (this.inspected) return;
-    const info = await this.info().catch(() => undefined); // the connection broke: the next one is asked
-    if (!info || this.inspected) return;
+    // Where a connection breaks, the next one is asked.
+    const told = await fromEach(this.producer, async (client, name) => ({
+      name,
+      info: await infoOf(client),
+    })).catch(() => undefined);
+    if (!told || this.inspected) return;
 
     this.inspected = true;
-    assertFit(info);
-    for (const warning of warningsOf(info)) this.logger.warn(warning);
-  }
-
-  /** A managed server may refuse to tell: then it is taken as it is. */
-  private async info(): Promise<RedisInfo> {
-    const text = await this.producer.info().catch((error: unknown) => {
-      if (error instanceof Error && error.name === 'ReplyError') return '';
-      throw error;
-    });
-    const lines = text.split(/\r?\n/).map((line) => line.split(':', 2));
-    return Object.fromEntries(lines.map(([name = '', value = '']) => [name, value]));
+    for (const { info, name } of told) assertFit(info, name);
+    const warnings = new Set(told.flatMap(({ info }) => [...warningsOf(info)]));
+    for (const warning of warnings) this.logger.warn(warning);
   }
 }
 
+/** A managed server may refuse to tell: then it is taken as it is. */
+async function infoOf(client: Redis): Promise<RedisInfo> {
+  const text = await client.info().catch((error: unknown) => {
+    if (error instanceof Error && error.name === 'ReplyError') return '';
+    throw error;
+  });
+  const lines = text.split(/\r?\n/).map((line) => line.split(':', 2));
+  return Object.fromEntries(lines.map(([name = '', value = '']) => [name, value]));
+}
+
+/** A Cluster client says only that no node told of the slots; why not, it keeps beside. */
+function causeOf(error: Error): Error {
+  return 'lastNodeError' in error && error.lastNodeError instanceof Error ? error.lastNodeError : error;
+}
+
 function isRefusal(error: unknown): boolean {
-  return error instanceof Error && error.message.includes('enableOfflineQueue');
+  return (
+    error instanceof Error &&
+    /enableOfflineQueue|Too many Cluster redirections|Connection is closed|Failed to refresh slots/.test(
+      error.message,
+    )
+  );
 }

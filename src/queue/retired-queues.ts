@@ -1,8 +1,10 @@
 import { Queue } from 'bullmq';
-import { Redis } from 'ioredis';
+import type { RedisServers } from '../config/redis-servers.js';
 import { errorText } from '../logging/log-entry.js';
 import { laneName, lanePrefix, lanesOf } from './lanes.js';
 import { PostgresConnection } from './postgres-backend.js';
+import { operatorClient } from './redis-clients.js';
+import { fromEach } from './redis-nodes.js';
 
 /** Keys asked for, and deleted, at a time. */
 const PAGE = 1_000;
@@ -14,19 +16,17 @@ export interface RetiredQueues {
   close(): Promise<void>;
 }
 
-/** Everything under the prefix: queues that no job type names any more are found as well. @throws Error where Redis does not answer */
-export async function retiredOnRedis(url: string, prefix: string): Promise<RetiredQueues> {
-  const redis = new Redis(url, {
-    lazyConnect: true,
-    connectTimeout: 2_000,
-    commandTimeout: 10_000,
-    retryStrategy: () => null,
-  });
+/**
+ * Everything under the prefix, on every server: queues that no job type names any more are found as well.
+ * @throws Error where one of them does not answer
+ */
+export async function retiredOnRedis(servers: RedisServers, prefix: string): Promise<RetiredQueues> {
+  const redis = operatorClient(servers);
   let reason: Error | undefined; // the client's own error tells that the connection is closed, not why
-  redis.on('error', (error) => (reason = error));
+  redis.on('error', (error: Error) => (reason = error));
   try {
     await redis.connect();
-    await redis.ping();
+    await fromEach(redis, (client) => client.ping());
   } catch (error) {
     redis.disconnect();
     throw new Error(
@@ -38,14 +38,28 @@ export async function retiredOnRedis(url: string, prefix: string): Promise<Retir
     async empty() {
       // As \`lanePrefix\` writes it: letters, digits, - and _ mean nothing to MATCH.
       const match = `{${prefix}:*}:*`;
-      for await (const keys of redis.scanStream({ match, count: PAGE })) {
-        if ((keys as string[]).length > 0) await redis.unlink(keys as string[]);
-      }
+      await fromEach(redis, async (client) => {
+        for await (const keys of client.scanStream({ match, count: PAGE })) {
+          // Lanes lie in different slots, and a Cluster takes keys of one slot at a time.
+          await Promise.all([...byTag(keys as string[])].map((lane) => client.unlink(lane)));
+        }
+      });
     },
     async close() {
       redis.disconnect();
     },
   };
+}
+
+function byTag(keys: readonly string[]): Iterable<string[]> {
+  const lanes = new Map<string, string[]>();
+  for (const key of keys) {
+    const tag = key.slice(0, key.indexOf('}'));
+    const lane = lanes.get(tag);
+    if (lane) lane.push(key);
+    else lanes.set(tag, [key]);
+  }
+  return lanes.values();
 }
 
 /** On BullMQ's own tables, where a queue is known by its name alone. */

@@ -1,3 +1,4 @@
+import type { Cluster, Redis } from 'ioredis';
 import type { Socket } from 'node:net';
 
 /** What this needs of an ioredis client: its socket, which is another one after each reconnect. */
@@ -13,6 +14,13 @@ export interface SocketOwner {
 export function writeByTurn(client: SocketOwner): void {
   gather(client.stream);
   client.on('connect', () => gather(client.stream));
+}
+
+/** The same for each node of a Cluster, now and later. */
+export function writeEachByTurn(client: Redis | Cluster): void {
+  if (!('nodes' in client)) return writeByTurn(client);
+  client.nodes().forEach(writeByTurn);
+  client.on('+node', writeByTurn);
 }
 
 const gathering = new WeakSet<object>();

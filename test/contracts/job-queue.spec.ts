@@ -13,7 +13,7 @@ import { laneName, lanePrefix, lanesOf } from '../../src/queue/lanes.js';
 import { migratePostgresBackend } from '../../src/queue/postgres-backend.js';
 import { QueueConnection } from '../../src/queue/queue-connection.js';
 import { QueueModule } from '../../src/queue/queue.module.js';
-import { consumerOptions } from '../../src/queue/redis-connection.js';
+import { consumerConnection } from '../../src/queue/redis-clients.js';
 import { startPostgres } from '../support/postgres.js';
 import { startRedis } from '../support/redis.js';
 import { describeJobQueue, LANES, type QueueUnderTest } from './job-queue.contract.js';
@@ -43,7 +43,7 @@ describeJobQueue('InMemoryJobQueue', { wipe: true, hang: false }, () => {
 describeJobQueue('BullMqJobQueue on Redis', { wipe: true, hang: true }, async () => {
   const redis = await startRedis({ appendonly: true });
   cleanups.push(() => redis.stop());
-  const { queue, take, finish } = await setup({ backend: 'redis', redisUrl: redis.url });
+  const { queue, take, finish } = await setup({ backend: 'redis', redis: { url: redis.url } });
 
   return {
     queue,
@@ -93,7 +93,7 @@ it('refuses to open a PostgreSQL database without the queue’s tables', async (
 
 /** The real module; a worker is played by hand, so that a test decides when a delivery is taken and finished. */
 async function setup(
-  queue: Pick<AppConfig['queue'], 'backend' | 'redisUrl'>,
+  queue: Pick<AppConfig['queue'], 'backend' | 'redis'>,
   url = '',
 ): Promise<Pick<QueueUnderTest, 'queue' | 'take' | 'finish'>> {
   const config = { database: { url }, queue: { ...queue, prefix: 'test', shards: LANES } } as AppConfig;
@@ -125,9 +125,7 @@ function workersOf(app: INestApplicationContext, { queue }: AppConfig): Map<stri
   connection.makeRoom(LANES);
   const workers = lanesOf(['default'], LANES).map((lane) => {
     const worker = new Worker(laneName(lane), null, {
-      connection: (queue.redisUrl
-        ? consumerOptions(queue.redisUrl)
-        : connection.producer) as ConnectionOptions,
+      connection: (queue.redis ? consumerConnection(queue.redis) : connection.producer) as ConnectionOptions,
       prefix: lanePrefix(queue.prefix, lane),
       lockDuration: 60_000,
     });

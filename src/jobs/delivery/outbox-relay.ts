@@ -5,6 +5,7 @@ import {
   type OnApplicationBootstrap,
 } from '@nestjs/common';
 import { JobTypeRegistry } from '../../job-types/job-type-registry.js';
+import { byLane, laneKey } from '../by-lane.js';
 import { JobQueue, QueueUnavailable, type Lane, type QueuedDelivery } from '../job-queue.js';
 import { JobRepository } from '../job-repository.js';
 import type { Job } from '../job.js';
@@ -42,6 +43,8 @@ export class OutboxRelay implements OnApplicationBootstrap, BeforeApplicationShu
   readonly #gates = new Map<string, Gate>();
   readonly #looks = new Map<string, Promise<Gate>>();
   readonly #backlog = new Repeater(() => this.relayBacklogs(), BACKLOG_INTERVAL);
+  /** Lanes whose queue did not answer: what is fresh there is left to the record, until the queue answers again. */
+  readonly #away = new Map<string, Lane>();
   #pushing?: Promise<void>;
   #down = false;
   #closing = false;
@@ -70,6 +73,7 @@ export class OutboxRelay implements OnApplicationBootstrap, BeforeApplicationShu
     if (this.#closing) return;
     for (const job of jobs) {
       if (job.status !== 'waiting' || this.#down || this.#fresh.length >= MOST_FRESH) continue;
+      if (this.#away.has(laneKey(job))) continue;
       this.#fresh.push(queuedDelivery({ ...job, jobId: job.id, priority: job.options.priority }, this.types));
     }
     if (this.#fresh.length > 0) this.#pushing ??= this.pushFresh();
@@ -78,11 +82,23 @@ export class OutboxRelay implements OnApplicationBootstrap, BeforeApplicationShu
   /** Goes over the backlogs that this process holds until none is left that may be pushed. Exposed for tests. */
   async relayBacklogs(): Promise<void> {
     try {
-      if (this.#down) await this.queue.ping();
+      await this.lookAfterAway();
       while (await this.relayTurn());
-      this.up();
+      this.#down = false;
     } catch (error) {
       this.goDown(error);
+    }
+  }
+
+  /** Also of lanes that another process relays: what is fresh here goes there again. */
+  private async lookAfterAway(): Promise<void> {
+    for (const [key, lane] of this.#away) {
+      try {
+        await this.queue.depth(lane);
+        this.#away.delete(key);
+      } catch (reason) {
+        if (!this.isAway(lane, reason)) throw reason;
+      }
     }
   }
 
@@ -98,7 +114,7 @@ export class OutboxRelay implements OnApplicationBootstrap, BeforeApplicationShu
       try {
         more = (await this.relayBatch(lane)) || more;
       } catch (reason) {
-        fault ??= { reason };
+        if (!this.isAway(lane, reason)) fault ??= { reason };
       }
     }
     if (fault) throw fault.reason;
@@ -111,8 +127,8 @@ export class OutboxRelay implements OnApplicationBootstrap, BeforeApplicationShu
     if (room <= 0) return false;
 
     const due = await this.jobs.due(lane, Math.min(room, BATCH));
-    if (due.length > 0) await this.push(due.map((delivery) => queuedDelivery(delivery, this.types)));
-    return due.length === BATCH;
+    const pushed = await this.push(due.map((delivery) => queuedDelivery(delivery, this.types)));
+    return pushed === BATCH;
   }
 
   private async pushFresh(): Promise<void> {
@@ -120,8 +136,7 @@ export class OutboxRelay implements OnApplicationBootstrap, BeforeApplicationShu
       while (this.#fresh.length > 0) {
         // Requests that were answered in this turn of the event loop share a push.
         await new Promise((resolve) => setImmediate(resolve));
-        const deliveries = await this.admitted(this.#fresh.splice(0, BATCH));
-        if (deliveries.length > 0) await this.push(deliveries);
+        await this.push(await this.admitted(this.#fresh.splice(0, BATCH)));
       }
     } catch (error) {
       this.goDown(error);
@@ -130,19 +145,24 @@ export class OutboxRelay implements OnApplicationBootstrap, BeforeApplicationShu
     }
   }
 
-  /** Those whose lane has no backlog. The others are on record, and wait for their turn there. */
+  /** Those whose lane answers and has no backlog. The others are on record, and wait for their turn there. */
   private async admitted(deliveries: QueuedDelivery[]): Promise<QueuedDelivery[]> {
     const admitted: QueuedDelivery[] = [];
     for (const delivery of deliveries) {
-      const gate = await this.gate(delivery);
-      if (gate.open && gate.room-- > 0) admitted.push(delivery);
+      if (this.#away.has(laneKey(delivery))) continue;
+      try {
+        const gate = await this.gate(delivery);
+        if (gate.open && gate.room-- > 0) admitted.push(delivery);
+      } catch (reason) {
+        if (!this.isAway(delivery, reason)) throw reason;
+      }
     }
     return admitted;
   }
 
   /** A push need not wait for a look at a gate that was seen open a moment ago. */
   private async gate(lane: Lane): Promise<Gate> {
-    const key = `${lane.queue}-${lane.shard}`;
+    const key = laneKey(lane);
     const known = this.#gates.get(key);
     const age = performance.now() - (known?.at ?? -Infinity);
     if (known && age < GATE_TTL) return known;
@@ -169,9 +189,27 @@ export class OutboxRelay implements OnApplicationBootstrap, BeforeApplicationShu
     return look;
   }
 
-  private async push(deliveries: QueuedDelivery[]): Promise<void> {
-    await this.queue.push(deliveries);
-    await this.jobs.markPushed(deliveries);
+  /** What the queue takes is marked; a lane that is away holds up no other. @returns how many it took */
+  private async push(deliveries: QueuedDelivery[]): Promise<number> {
+    const batches = byLane(deliveries).map(async (batch) => {
+      try {
+        await this.queue.push(batch);
+        return batch;
+      } catch (reason) {
+        if (this.isAway(batch[0], reason)) return [];
+        throw reason;
+      }
+    });
+    const pushed = (await Promise.all(batches)).flat();
+    if (pushed.length > 0) await this.jobs.markPushed(pushed);
+    return pushed.length;
+  }
+
+  /** An outage of the queue is told by its adapter, once. */
+  private isAway(lane: Lane, reason: unknown): boolean {
+    if (!(reason instanceof QueueUnavailable)) return false;
+    this.#away.set(laneKey(lane), lane);
+    return true;
   }
 
   /** Nothing is lost meanwhile: the rows wait in the record. */
@@ -179,12 +217,6 @@ export class OutboxRelay implements OnApplicationBootstrap, BeforeApplicationShu
     this.#fresh.length = 0;
     if (this.#down) return;
     this.#down = true;
-    // An outage of the queue is told by its adapter, once.
-    if (error instanceof QueueUnavailable) return;
     this.#logger.warn('relay waits', { reason: error instanceof Error ? error.message : String(error) });
-  }
-
-  private up(): void {
-    this.#down = false;
   }
 }

@@ -5,6 +5,7 @@ import {
   type OnApplicationBootstrap,
 } from '@nestjs/common';
 import { JobTypeRegistry } from '../../job-types/job-type-registry.js';
+import { laneKey } from '../by-lane.js';
 import { JobQueue, type Delivery, type Lane, type QueueMark } from '../job-queue.js';
 import { JobRepository, type DueDelivery } from '../job-repository.js';
 import { queuedDelivery } from './queued-delivery.js';
@@ -78,7 +79,7 @@ export class Reconciler implements OnApplicationBootstrap, BeforeApplicationShut
 
   /** Exposed for tests. @returns how many deliveries were added again or replaced */
   async reconcile(lane: Lane, sweep: boolean): Promise<number> {
-    const key = `${lane.queue}-${lane.shard}`;
+    const key = laneKey(lane);
     const mark = await this.queue.readMark(lane);
     const seen = this.#seen.get(key);
 
