@@ -6,13 +6,16 @@ import { freePort } from './ports.js';
 import { startMigratedPostgres } from './migrated-postgres.js';
 import type { PrivatePostgres } from './postgres.js';
 import { type AppProcess, startProcess } from './processes.js';
-import { type PrivateRedis, startRedis } from './redis.js';
+import { PrivateRedis, startRedis } from './redis.js';
+import { PrivateRedisCluster, startRedisCluster } from './redis-cluster.js';
 
 export interface PlatformOptions {
   apis?: number;
   workers?: number;
   shards?: number;
   backend?: 'redis' | 'postgres';
+  /** Redis is a Cluster of so many masters. */
+  masters?: number;
   /** Of the PostgreSQL server. */
   settings?: Record<string, string>;
   /** For every process, beside what the platform needs. */
@@ -70,12 +73,12 @@ const NOWHERE = 'redis://127.0.0.1:9';
 
 /** Starts the servers and processes of a whole installation, all of them the test's own. */
 export async function startPlatform(options: PlatformOptions = {}): Promise<TestPlatform> {
-  const { apis = 1, workers = 1, shards = 1, backend = 'redis', settings, env = {} } = options;
+  const { apis = 1, workers = 1, shards = 1, backend = 'redis', masters, settings, env = {} } = options;
   const backendEnv: Record<string, string> =
     backend === 'redis' ? { REDIS_URL: NOWHERE } : { QUEUE_BACKEND: backend };
   const [{ postgres, url }, redis] = await Promise.all([
     startMigratedPostgres({ settings }, backendEnv),
-    backend === 'redis' ? startRedis() : undefined,
+    backend === 'redis' ? (masters ? startRedisCluster({ masters }) : startRedis()) : undefined,
   ]);
   const platform = new TestPlatform(postgres, redis, {
     DATABASE_URL: url,
@@ -113,12 +116,18 @@ export class TestPlatform {
 
   constructor(
     readonly postgres: PrivatePostgres,
-    private readonly ownRedis: PrivateRedis | undefined,
+    private readonly ownRedis: PrivateRedis | PrivateRedisCluster | undefined,
     readonly env: Readonly<Record<string, string>>,
   ) {}
 
   get redis(): PrivateRedis {
-    if (!this.ownRedis) throw new Error('this platform has no Redis');
+    if (!(this.ownRedis instanceof PrivateRedis)) throw new Error('this platform has no single Redis');
+    return this.ownRedis;
+  }
+
+  get cluster(): PrivateRedisCluster {
+    if (!(this.ownRedis instanceof PrivateRedisCluster))
+      throw new Error('this platform has no Redis Cluster');
     return this.ownRedis;
   }
 

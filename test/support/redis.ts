@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,15 +11,18 @@ export interface RedisOptions {
   appendonly?: boolean;
   /** As in its configuration file. */
   settings?: Record<string, string>;
+  /** Finds a port; any free one where it is not given. */
+  port?: () => Promise<number>;
 }
 
 /** Starts a Redis server of the test's own, on a free port. */
 export async function startRedis({
   appendonly = false,
   settings = {},
+  port,
 }: RedisOptions = {}): Promise<PrivateRedis> {
   const server = new PrivateRedis(await redisBinary(), appendonly, settings);
-  await server.startOnFreePort();
+  await server.startOnFreePort(port);
   return server;
 }
 
@@ -58,13 +61,13 @@ export class PrivateRedis {
   }
 
   /** Tries further ports while somebody else took the chosen one. */
-  async startOnFreePort(tries = 5): Promise<void> {
-    this.port = await freePort();
+  async startOnFreePort(port = freePort, tries = 5): Promise<void> {
+    this.port = await port();
     try {
       await this.start();
     } catch (error) {
       if (tries <= 1 || !/in use/.test(String(error))) throw error;
-      await this.startOnFreePort(tries - 1);
+      await this.startOnFreePort(port, tries - 1);
     }
   }
 
@@ -79,6 +82,13 @@ export class PrivateRedis {
 
   resume(): void {
     this.server?.signal('SIGCONT');
+  }
+
+  /** Deletes what a killed server had written down; a Cluster's node stays what it was in the cluster. */
+  loseData(): void {
+    for (const file of readdirSync(this.data)) {
+      if (/^appendonly|\.rdb$/.test(file)) rmSync(join(this.data, file), { recursive: true });
+    }
   }
 
   /** Wipes all data; the server keeps running, with the same run id. */
@@ -114,7 +124,7 @@ export class PrivateRedis {
   }
 
   /** Sends one command in Redis's inline form, and returns the raw reply. */
-  private command(command: string): Promise<string> {
+  command(command: string): Promise<string> {
     return new Promise((resolve, reject) => {
       let reply = '';
       const socket = connect(this.port, '127.0.0.1');

@@ -13,7 +13,7 @@ import { within } from '../../../src/queue/within.js';
 
 export type Backend = 'redis' | 'postgres';
 
-export interface ScenarioOptions extends Pick<PlatformOptions, 'shards' | 'settings'> {
+export interface ScenarioOptions extends Pick<PlatformOptions, 'shards' | 'settings' | 'masters'> {
   backends?: readonly Backend[];
   /** Those that `npm test` runs as well; the others run where FAULTS is set. */
   short?: readonly Backend[];
@@ -74,13 +74,14 @@ export class Trial {
   }
 
   static async start(name: string, backend: Backend, options: ScenarioOptions): Promise<Trial> {
-    const { env = {}, shards = 1, settings, drain = 60_000 } = options;
+    const { env = {}, shards = 1, settings, masters, drain = 60_000 } = options;
     extension ??= buildFaults();
     const platform = await startPlatform({
       apis: 0,
       workers: 0,
       backend,
       settings,
+      masters,
       shards: backend === 'postgres' ? 1 : shards,
       env: { EXTENSIONS: extension, UI: 'off', LOG_LEVEL: 'log', ...env },
     });
