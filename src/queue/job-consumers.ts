@@ -21,6 +21,8 @@ export class JobConsumers implements OnApplicationShutdown {
     private readonly connection: QueueConnection,
     private readonly processors: readonly JobsProcessor[],
     private readonly watchdog: ConsumerWatchdog,
+    /** Closes what the workers share. */
+    private readonly release: () => void,
   ) {}
 
   /** @throws Error where the queue refuses the workers; not where it is only down */
@@ -50,7 +52,7 @@ export class JobConsumers implements OnApplicationShutdown {
 
   /** Waits for what runs, `timeoutMs` at most, then closes all workers whether or not the queue answers. */
   close(timeoutMs: number): Promise<void> {
-    this.closing ??= this.started ? this.shutDown(timeoutMs) : Promise.resolve();
+    this.closing ??= (this.started ? this.shutDown(timeoutMs) : Promise.resolve()).finally(this.release);
     return this.closing;
   }
 

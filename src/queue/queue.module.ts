@@ -12,7 +12,7 @@ import { JobsProcessor } from './jobs.processor.js';
 import { concurrencyOf, laneName, lanePrefix, lanesOf } from './lanes.js';
 import { PostgresConnection } from './postgres-backend.js';
 import { QueueConnection } from './queue-connection.js';
-import { consumerConnection } from './redis-clients.js';
+import { type ConsumerConnection, consumerConnection, releaseConsumers } from './redis-clients.js';
 import { RedisConnection } from './redis-connection.js';
 import { RETENTION } from './retention.js';
 
@@ -39,7 +39,8 @@ export class QueueModule {
 
   /** Provides JobConsumers to the importing module. RunJobUseCase must be provided globally. */
   static forWorker(config: AppConfig, served: readonly ServedQueue[]): DynamicModule {
-    const processors = served.flatMap((queue) => processorsFor(config, queue));
+    const redis = config.queue.backend === 'redis' ? consumerConnection(serversOf(config.queue)) : undefined;
+    const processors = served.flatMap((queue) => processorsFor(config, queue, redis));
     return {
       module: QueueModule,
       imports: [connectionOf(config), queuesFor(config, [])],
@@ -52,7 +53,10 @@ export class QueueModule {
             connection: QueueConnection,
             queue: JobQueue,
             ...lanes: JobsProcessor[]
-          ) => new JobConsumers(registrar, connection, lanes, new ConsumerWatchdog(queue, lanes)),
+          ) =>
+            new JobConsumers(registrar, connection, lanes, new ConsumerWatchdog(queue, lanes), () => {
+              if (redis) releaseConsumers(redis);
+            }),
           inject: [BullRegistrar, QueueConnection, JobQueue, ...processors],
         },
       ],
@@ -119,17 +123,26 @@ async function openJobQueue(
   return jobQueue;
 }
 
-function processorsFor(config: AppConfig, { name, concurrency }: ServedQueue): Type<JobsProcessor>[] {
+function processorsFor(
+  config: AppConfig,
+  { name, concurrency }: ServedQueue,
+  connection?: ConsumerConnection,
+): Type<JobsProcessor>[] {
   const { shards } = config.queue;
   return lanesOf([name], shards).map((lane) =>
-    processorFor(config, lane, concurrencyOf(lane.shard, concurrency, shards)),
+    processorFor(config, lane, concurrencyOf(lane.shard, concurrency, shards), connection),
   );
 }
 
-function processorFor({ queue }: AppConfig, lane: Lane, concurrency: number): Type<JobsProcessor> {
+function processorFor(
+  { queue }: AppConfig,
+  lane: Lane,
+  concurrency: number,
+  connection?: ConsumerConnection,
+): Type<JobsProcessor> {
   const options: Omit<WorkerOptions, 'connection'> = {
     // Given explicitly, else workers inherit the producers' command timeout. The PostgreSQL pool is inherited.
-    ...(queue.backend === 'redis' && { connection: consumerConnection(serversOf(queue)) }),
+    ...(connection && { connection }),
     prefix: lanePrefix(queue.prefix, lane),
     name: `${hostname()}-${process.pid}`,
     concurrency,

@@ -58,16 +58,23 @@ export function producerClient({ url, cluster }: RedisServers): Redis | Cluster 
   return new Cluster(seedsOf(cluster), optionsOf(cluster, PRODUCER_CLUSTER));
 }
 
-/** What BullMQ's workers are given: each opens connections of its own. */
-export function consumerConnection({
-  url,
-  cluster,
-}: RedisServers): (RedisOptions & { url: string }) | Cluster {
+export type ConsumerConnection = (RedisOptions & { url: string }) | Cluster;
+
+/**
+ * What BullMQ's workers are given. From options each opens connections of its own, and closes them; a Cluster's client they
+ * share, but for the reads that block, and BullMQ leaves it open.
+ */
+export function consumerConnection({ url, cluster }: RedisServers): ConsumerConnection {
   if (!cluster) return { url, ...CONSUMER_ALONE };
-  return new ClusterTemplate(seedsOf(cluster), {
-    ...optionsOf(cluster, CONSUMER_CLUSTER),
-    lazyConnect: true,
-  });
+  const shared = new Cluster(seedsOf(cluster), optionsOf(cluster, CONSUMER_CLUSTER));
+  shared.setMaxListeners(0);
+  shared.on('error', () => undefined); // workers listen as well, and tell
+  return shared;
+}
+
+/** Once its workers are closed. */
+export function releaseConsumers(connection: ConsumerConnection): void {
+  if (connection instanceof Cluster) connection.disconnect();
 }
 
 /** For one command of an operator: it waits for its answer longer, and does not try again. */
@@ -78,13 +85,6 @@ export function operatorClient({ url, cluster }: RedisServers): Redis | Cluster 
     seedsOf(cluster),
     optionsOf(cluster, { redisOptions: options, lazyConnect: true, clusterRetryStrategy: () => null }),
   );
-}
-
-/** BullMQ makes duplicates of what it is given; they connect, and this itself never does. */
-class ClusterTemplate extends Cluster {
-  override duplicate(nodes?: ClusterNode[], options?: ClusterOptions): Cluster {
-    return super.duplicate(nodes, { ...options, lazyConnect: false });
-  }
 }
 
 function seedsOf({ nodes }: RedisCluster): ClusterNode[] {

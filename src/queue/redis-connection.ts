@@ -7,7 +7,7 @@ import { laneTag, lanePrefix } from './lanes.js';
 import { QueueConnection } from './queue-connection.js';
 import { assertFit, assertMode, type RedisInfo, warningsOf } from './redis-checks.js';
 import { producerClient } from './redis-clients.js';
-import { fromEach, masterOf } from './redis-nodes.js';
+import { fromEach, masterOf, mastersOf } from './redis-nodes.js';
 import { writeEachByTurn } from './turn-writes.js';
 import { within } from './within.js';
 
@@ -80,6 +80,16 @@ export class RedisConnection extends QueueConnection {
     return this.lastErrors.get(server) ?? this.lastErrors.get('') ?? new Error('not connected yet');
   }
 
+  /**
+   * A script that was refused once (its slot had moved, the Cluster was down) or forgotten since is taken for known on that
+   * connection, and a transaction does not send it again: so the connection is made anew.
+   */
+  override recoverFrom(error: unknown, server: string): void {
+    if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) return;
+    const master = mastersOf(this.producer).find(({ name }) => name === server);
+    master?.client?.disconnect(true);
+  }
+
   makeRoom(): void {
     // workers connect on their own
   }
@@ -90,7 +100,10 @@ export class RedisConnection extends QueueConnection {
   }
 
   async ping(): Promise<void> {
-    await fromEach(this.producer, (client) => client.ping());
+    await fromEach(this.producer, async (client, node) => {
+      if (node) await assertServes(client);
+      else await client.ping();
+    });
   }
 
   async readMark(lane: Lane): Promise<QueueMark | undefined> {
@@ -133,6 +146,12 @@ export class RedisConnection extends QueueConnection {
     const warnings = new Set(told.flatMap(({ info }) => [...warningsOf(info)]));
     for (const warning of warnings) this.logger.warn(warning);
   }
+}
+
+/** A node answers a ping even where it refuses all keys, because too much of the Cluster is away. */
+async function assertServes(node: Redis): Promise<void> {
+  const [state] = /cluster_state:\w+/.exec(String(await node.cluster('INFO'))) ?? [];
+  if (state === 'cluster_state:fail') throw new Error('CLUSTERDOWN The cluster is down');
 }
 
 /** A managed server may refuse to tell: then it is taken as it is. */

@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import type { AppConfig } from '../../src/config/app-config.js';
+import { redisServers } from '../../src/config/redis-servers.js';
 import { InMemoryJobQueue } from '../../src/jobs/in-memory-job-queue.js';
 import { type Delivery, JobQueue, type Lane } from '../../src/jobs/job-queue.js';
 import { deliveryId, parseDeliveryId } from '../../src/queue/delivery-id.js';
@@ -13,9 +14,10 @@ import { laneName, lanePrefix, lanesOf } from '../../src/queue/lanes.js';
 import { migratePostgresBackend } from '../../src/queue/postgres-backend.js';
 import { QueueConnection } from '../../src/queue/queue-connection.js';
 import { QueueModule } from '../../src/queue/queue.module.js';
-import { consumerConnection } from '../../src/queue/redis-clients.js';
+import { consumerConnection, releaseConsumers } from '../../src/queue/redis-clients.js';
 import { startPostgres } from '../support/postgres.js';
-import { startRedis } from '../support/redis.js';
+import { type PrivateRedis, startRedis } from '../support/redis.js';
+import { startRedisCluster } from '../support/redis-cluster.js';
 import { describeJobQueue, LANES, type QueueUnderTest } from './job-queue.contract.js';
 
 const cleanups: (() => Promise<unknown>)[] = [];
@@ -40,7 +42,7 @@ describeJobQueue('InMemoryJobQueue', { wipe: true, hang: false }, () => {
   });
 });
 
-describeJobQueue('BullMqJobQueue on Redis', { wipe: true, hang: true }, async () => {
+describeJobQueue('BullMqJobQueue on Redis', { wipe: true, hang: true, forget: true }, async () => {
   const redis = await startRedis({ appendonly: true });
   cleanups.push(() => redis.stop());
   const { queue, take, finish } = await setup({ backend: 'redis', redis: { url: redis.url } });
@@ -50,11 +52,34 @@ describeJobQueue('BullMqJobQueue on Redis', { wipe: true, hang: true }, async ()
     take,
     finish,
     wipe: () => redis.flushAll(),
+    forget: async () => void (await redis.command('SCRIPT FLUSH')),
     goDown: () => redis.kill(),
     hang: async () => redis.pause(),
     comeBack: async () => {
       redis.resume();
       await redis.start();
+      await answers(queue);
+    },
+  };
+});
+
+describeJobQueue('BullMqJobQueue on a Redis Cluster', { wipe: true, hang: true, forget: true }, async () => {
+  const cluster = await startRedisCluster();
+  cleanups.push(() => cluster.stop());
+  const all = (act: (node: PrivateRedis) => unknown) => Promise.all(cluster.nodes.map(act));
+  const { queue, take, finish } = await setup({ backend: 'redis', redis: redisServers(cluster.url) });
+
+  return {
+    queue,
+    take,
+    finish,
+    wipe: async () => void (await all((node) => node.flushAll())),
+    forget: async () => void (await all((node) => node.command('SCRIPT FLUSH'))),
+    goDown: async () => void (await all((node) => node.kill())),
+    hang: async () => void (await all((node) => node.pause())),
+    comeBack: async () => {
+      await all((node) => node.resume());
+      await all((node) => node.start());
       await answers(queue);
     },
   };
@@ -123,9 +148,11 @@ async function setup(
 function workersOf(app: INestApplicationContext, { queue }: AppConfig): Map<string, Worker> {
   const connection = app.get(QueueConnection);
   connection.makeRoom(LANES);
+  const redis = queue.redis && consumerConnection(queue.redis);
+  if (redis) cleanups.push(async () => releaseConsumers(redis));
   const workers = lanesOf(['default'], LANES).map((lane) => {
     const worker = new Worker(laneName(lane), null, {
-      connection: (queue.redis ? consumerConnection(queue.redis) : connection.producer) as ConnectionOptions,
+      connection: (redis ?? connection.producer) as ConnectionOptions,
       prefix: lanePrefix(queue.prefix, lane),
       lockDuration: 60_000,
     });
