@@ -125,6 +125,11 @@ export class TestPlatform {
     return this.ownRedis;
   }
 
+  /** The single Redis, or one node of the Cluster. */
+  get anyRedis(): PrivateRedis {
+    return this.ownRedis instanceof PrivateRedisCluster ? this.cluster.first : this.redis;
+  }
+
   get cluster(): PrivateRedisCluster {
     if (!(this.ownRedis instanceof PrivateRedisCluster))
       throw new Error('this platform has no Redis Cluster');

@@ -66,7 +66,7 @@ export class PrivateRedisCluster {
     await Promise.all(this.nodes.map((node) => this.isWhole(node)));
   }
 
-  private get first(): PrivateRedis {
+  get first(): PrivateRedis {
     const [first] = this.nodes;
     if (!first) throw new Error('the cluster has no nodes');
     return first;

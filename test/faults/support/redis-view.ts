@@ -15,10 +15,10 @@ export function redisVersion(platform: TestPlatform): Promise<string | undefined
 }
 
 async function asking<Answer>(
-  { redis }: TestPlatform,
+  platform: TestPlatform,
   ask: (client: Redis) => Promise<Answer>,
 ): Promise<Answer> {
-  const client = new Redis(redis.url, { lazyConnect: true, maxRetriesPerRequest: 1 });
+  const client = new Redis(platform.anyRedis.url, { lazyConnect: true, maxRetriesPerRequest: 1 });
   client.on('error', () => undefined);
   try {
     await client.connect();
