@@ -1,4 +1,3 @@
-import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
 import type { AppViewRoute } from '@bull-board/api/typings/app';
 import { ExpressAdapter } from '@bull-board/express';
 import { BullBoardModule, type BullBoardQueueOptions } from '@bull-board/nestjs';
@@ -8,6 +7,7 @@ import type { AppConfig } from '../config/app-config.js';
 import type { Lane } from '../jobs/job-queue.js';
 import { parseDeliveryId } from '../queue/delivery-id.js';
 import { laneName, lanesOf } from '../queue/lanes.js';
+import { LaneAdapter } from './lane-adapter.js';
 
 /** Bull Board over every lane, for looking only: what changes a job goes through the API. */
 @Module({})
@@ -66,7 +66,7 @@ function withoutForeignLinks(page: string): string {
 function listing(lane: Lane, shards: number, api: string): BullBoardQueueOptions {
   return {
     name: laneName(lane),
-    adapter: BullMQAdapter,
+    adapter: LaneAdapter,
     options: {
       readOnlyMode: true,
       allowRetries: false,

@@ -47,8 +47,9 @@ export class RedisConnection extends QueueConnection {
     this.producer = producerClient(servers);
     this.producer.setMaxListeners(0); // every lane listens
     this.producer.on('error', (error: Error) => {
-      if (!isRefusal(error)) this.lastErrors.set('', causeOf(error));
-      this.outages.failed(this.reasonFor(error, ''));
+      const cause = causeOf(error);
+      if (!isRefusal(cause)) this.lastErrors.set('', cause);
+      this.outages.failed(this.reasonFor(cause, ''));
     });
     this.producer.on('node error', (error: Error, node: string) => this.lastErrors.set(node, error));
     this.producer.on('ready', () => void this.onReady());

@@ -32,7 +32,7 @@ export function startEntry(
 export async function storesOf(platform: TestPlatform): Promise<Record<string, string>> {
   const database = new URL(platform.postgres.url);
   database.pathname = await platform.value<string>('SELECT current_database()');
-  return { DATABASE_URL: database.href, REDIS_URL: platform.redis.url, LOG_FORMAT: 'json' };
+  return { DATABASE_URL: database.href, REDIS_URL: platform.env['REDIS_URL'] ?? '', LOG_FORMAT: 'json' };
 }
 
 /** Where the tests run as root, a user without rights who can run Node in the folder; else whoever runs them. */

@@ -51,6 +51,11 @@ export class PrivateRedisCluster {
     return node;
   }
 
+  /** Returns when all nodes know of all slots, and serve them. */
+  async isWhole(): Promise<void> {
+    await Promise.all(this.nodes.map((node) => isWhole(node)));
+  }
+
   async stop(): Promise<void> {
     await Promise.all(this.nodes.map((node) => node.stop()));
   }
@@ -63,7 +68,7 @@ export class PrivateRedisCluster {
       await expectOk(node, `CLUSTER ADDSLOTS ${slots.join(' ')}`);
       await expectOk(this.first, `CLUSTER MEET 127.0.0.1 ${node.port}`);
     }
-    await Promise.all(this.nodes.map((node) => this.isWhole(node)));
+    await this.isWhole();
   }
 
   get first(): PrivateRedis {
@@ -75,15 +80,15 @@ export class PrivateRedisCluster {
   private get share(): number {
     return Math.ceil(SLOTS / this.nodes.length);
   }
+}
 
-  private async isWhole(node: PrivateRedis): Promise<void> {
-    const deadline = Date.now() + 30_000;
-    for (;;) {
-      const info = await node.command('CLUSTER INFO');
-      if (/cluster_state:ok/.test(info) && info.includes(`cluster_slots_ok:${SLOTS}`)) return;
-      if (Date.now() > deadline) throw new Error(`the cluster does not come together:\n${info}`);
-      await sleep(50);
-    }
+async function isWhole(node: PrivateRedis): Promise<void> {
+  const deadline = Date.now() + 30_000;
+  for (;;) {
+    const info = await node.command('CLUSTER INFO');
+    if (/cluster_state:ok/.test(info) && info.includes(`cluster_slots_ok:${SLOTS}`)) return;
+    if (Date.now() > deadline) throw new Error(`the cluster does not come together:\n${info}`);
+    await sleep(50);
   }
 }
 
