@@ -303,6 +303,7 @@ describe('what is refused', () => {
     ['DATABASE_URL', 'mysql://root:hunter2@db/jobs'],
     ['DATABASE_URL', 'hunter2'],
     ['REDIS_URL', 'http://:hunter2@queue:6379'],
+    ['REDIS_URL', 'redis://:hunter2@a:6379,redis://:hunter3@b:6379'],
     ['SMTP_URL', 'mail://me:hunter2@mail'],
     ['API_KEYS', 'hunter2'],
     ['API_KEYS', 'hunter2hunter2hunter2,'],

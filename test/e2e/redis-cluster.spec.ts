@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { storesOf } from '../support/entry.js';
 import { startPlatform, type TestPlatform } from '../support/platform.js';
 import { startProcess } from '../support/processes.js';
@@ -33,6 +34,19 @@ async function untilReadiness(status: string): Promise<void> {
   }
 }
 
+/** How often a shard was found to be lost, or on another server, in all processes. */
+async function rebuilt(): Promise<number> {
+  return (await platform.request<{ drift: { rebuilt: number } }>('GET', '/stats')).body.drift.rebuilt;
+}
+
+async function untilRebuilt(count: number): Promise<void> {
+  const deadline = Date.now() + 20_000;
+  while ((await rebuilt()) < count) {
+    if (Date.now() > deadline) throw new Error(`rebuilt ${await rebuilt()} times, not ${count}`);
+    await sleep(100);
+  }
+}
+
 async function board(): Promise<{ name: string; description?: string }[]> {
   const { status, body } = await platform.request<{ queues: { name: string; description?: string }[] }>(
     'GET',
@@ -65,8 +79,24 @@ it('is degraded without one master, shows what the others hold, and runs their j
   await platform.untilSql(left, 0);
   expect(await platform.value('SELECT count(*)::int FROM dispatch')).toBeGreaterThan(0);
 
+  const before = await rebuilt();
   await gone?.start();
   await untilReadiness('ok');
+  await untilRebuilt(before + away.length);
+  await platform.untilSql('SELECT count(*)::int FROM dispatch', 0);
+});
+
+it('fills a shard again when its slot has moved to another master, and no other shard', async () => {
+  const before = await rebuilt();
+  const [, second, third] = platform.cluster.nodes;
+  const key = '{jobs:default-3}';
+  expect(await platform.cluster.nodeOf(key)).toBe(second);
+
+  await platform.cluster.moveSlotOf(key, third!);
+  await untilRebuilt(before + 1);
+  await sleep(2_000); // about two looks at every mark
+  expect(await rebuilt()).toBe(before + 1);
+  await platform.submitMany(Array.from({ length: 60 }, () => ({ type: 'demo', data: { durationMs: 0 } })));
   await platform.untilSql('SELECT count(*)::int FROM dispatch', 0);
 });
 

@@ -51,6 +51,22 @@ export class PrivateRedisCluster {
     return node;
   }
 
+  /** Moves a key's slot, with all that is in it, while clients go on. */
+  async moveSlotOf(key: string, to: PrivateRedis): Promise<void> {
+    const from = await this.nodeOf(key);
+    const slot = Number.parseInt((await this.first.command(`CLUSTER KEYSLOT ${key}`)).slice(1), 10);
+    const [source, target] = await Promise.all([from, to].map(idOf));
+    await expectOk(to, `CLUSTER SETSLOT ${slot} IMPORTING ${source}`);
+    await expectOk(from, `CLUSTER SETSLOT ${slot} MIGRATING ${target}`);
+    for (;;) {
+      const found = await from.command(`CLUSTER GETKEYSINSLOT ${slot} 100`);
+      const keys = found.split('\r\n').filter((line) => line.startsWith('{'));
+      if (keys.length === 0) break;
+      await expectOk(from, `MIGRATE 127.0.0.1 ${to.port} "" 0 5000 KEYS ${keys.join(' ')}`);
+    }
+    for (const node of [to, from]) await expectOk(node, `CLUSTER SETSLOT ${slot} NODE ${target}`);
+  }
+
   /** Returns when all nodes know of all slots, and serve them. */
   async isWhole(): Promise<void> {
     await Promise.all(this.nodes.map((node) => isWhole(node)));
@@ -97,6 +113,10 @@ async function clusterPort(): Promise<number> {
     const port = await freePort(15_000, 22_000);
     if (await isFree(port + BUS)) return port;
   }
+}
+
+async function idOf(node: PrivateRedis): Promise<string> {
+  return /[0-9a-f]{40}/.exec(await node.command('CLUSTER MYID'))?.[0] ?? '';
 }
 
 async function expectOk(node: PrivateRedis, command: string): Promise<void> {

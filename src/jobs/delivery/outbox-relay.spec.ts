@@ -173,6 +173,49 @@ describe('what was committed just now', () => {
     expect(take()).toHaveLength(1);
   });
 
+  it('goes to the other lanes while the server of one is away, and there as well once it is back', async () => {
+    const { jobs, queue, submit } = setup(4);
+    // Another process relays the backlogs.
+    const relay = new OutboxRelay(
+      jobs,
+      queue,
+      new JobTypeRegistry([SendEmail]),
+      new LaneLeases(jobs, new Lanes([], 4)),
+    );
+    const depth = queue.depth.bind(queue);
+    const away = jest.spyOn(queue, 'depth').mockImplementation((at) => {
+      return at.shard === 0 ? Promise.reject(new QueueUnavailable('away')) : depth(at);
+    });
+
+    relay.wake(await submit(80));
+    await turns(100);
+    const others = await Promise.all([1, 2, 3].map((shard) => depth({ ...lane, shard })));
+    expect(await depth(lane)).toBe(0);
+    expect(Math.min(...others)).toBeGreaterThan(0);
+
+    away.mockRestore();
+    await relay.relayBacklogs();
+    relay.wake((await submit(80)).filter(({ shard }) => shard !== 0));
+    await turns(100);
+    expect(await queue.depth({ ...lane, shard: 1 })).toBeGreaterThan(others[0]!);
+  });
+
+  it('marks what the other lanes took where a push to one fails', async () => {
+    const { relay, jobs, queue, submit } = setup(2);
+    const push = queue.push.bind(queue);
+    jest.spyOn(queue, 'push').mockImplementation((batch) => {
+      return batch[0]?.shard === 0 ? Promise.reject(new QueueUnavailable('away')) : push(batch);
+    });
+
+    relay.wake(await submit(40));
+    await turns(100);
+
+    const unclaimed = (shard: number) => jobs.unclaimed({ ...lane, shard }, { olderThan: 0, limit: 100 });
+    expect(await unclaimed(0)).toEqual([]);
+    expect(await unclaimed(1)).toHaveLength(await queue.depth({ ...lane, shard: 1 }));
+    expect(await queue.depth({ ...lane, shard: 1 })).toBeGreaterThan(0);
+  });
+
   it('is delivered once although its mark got lost', async () => {
     const { relay, jobs, submit, take } = setup();
     jest.spyOn(jobs, 'markPushed').mockRejectedValueOnce(new Error('lost'));
