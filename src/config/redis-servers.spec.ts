@@ -45,6 +45,7 @@ it.each([
   'redis://a:1,redis://a:99999',
   'redis://:one@a:1,redis://:two@a:2',
   'redis://a:1,redis://:two@a:2',
+  'redis://:10%@a:1,redis://a:2',
 ])('refuses %s', (given) => {
   expect(redisServers(given)).toBeUndefined();
 });

@@ -49,7 +49,17 @@ function address(item: string, prefix: string): URL | undefined {
   const text = item.includes('://') ? item : `${prefix}${item}`;
   if (!text.startsWith(prefix) || !URL.canParse(text)) return undefined;
   const url = new URL(text);
+  if (!isEncoded(`${url.username}${url.password}`)) return undefined;
   return url.hostname !== '' && /^\/?0?$/.test(url.pathname) && url.search === '' ? url : undefined;
+}
+
+function isEncoded(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Half of the nodes with another password would be a mistake that shows late. */

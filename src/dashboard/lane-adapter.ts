@@ -17,9 +17,7 @@ export class LaneAdapter extends BullMQAdapter {
       return counts;
     } catch {
       this.#away = true;
-      return Object.fromEntries(this.getStatuses().map((status) => [status, 0])) as Awaited<
-        Answer<'getJobCounts'>
-      >;
+      return Object.fromEntries(this.getStatuses().map((status) => [status, 0]));
     }
   }
 

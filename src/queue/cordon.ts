@@ -1,5 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-
 /** How long (ms) a server that did not answer is left alone before it is asked again. */
 const REST = 250;
 
@@ -34,7 +32,7 @@ export class Cordon {
 
   private async watch(server: string, probe: () => Promise<unknown>): Promise<void> {
     for (;;) {
-      await sleep(REST, undefined, { ref: false });
+      await new Promise((resolve) => setTimeout(resolve, REST).unref());
       if (this.closed || !this.away.has(server)) return;
       const answers = await probe().then(
         () => true,

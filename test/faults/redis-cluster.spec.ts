@@ -5,8 +5,8 @@ import { scale } from './support/scale.js';
 import { scenario, type Trial } from './support/scenario.js';
 
 const SHARDS = 6;
-const OUTAGE = scale({ full: 30_000, short: 5_000 });
-const QUIET = scale({ full: 10_000, short: 2_000 });
+const OUTAGE = scale({ full: 20_000, short: 5_000 });
+const QUIET = scale({ full: 6_000, short: 2_000 });
 
 const installation = { shards: SHARDS, masters: 3, env: { WORKER_CONCURRENCY: '50' }, drain: 120_000 };
 
