@@ -97,7 +97,6 @@ export class BullMqJobQueue extends JobQueue implements OnApplicationShutdown {
     try {
       return await this.answered(server, call(this.queue(lane)));
     } catch (error) {
-      this.connection.recoverFrom(error, server);
       const reason = this.connection.reasonFor(error, server);
       this.connection.outages.failed(reason, server);
       this.cordon.put(server, reason, () => this.answered(server, this.connection.readMark(lane)));

@@ -27,11 +27,6 @@ export abstract class QueueConnection implements OnApplicationShutdown {
   /** What a person should read as the cause of a failed call. @param server where it was known */
   abstract reasonFor(error: unknown, server: string): unknown;
 
-  /** Called for each call that failed. */
-  recoverFrom(_error: unknown, _server: string): void {
-    // nothing to mend
-  }
-
   /** Each worker may need a connection of its own. */
   abstract makeRoom(workers: number): void;
 

@@ -7,7 +7,7 @@ import { laneTag, lanePrefix } from './lanes.js';
 import { QueueConnection } from './queue-connection.js';
 import { assertFit, assertMode, type RedisInfo, warningsOf } from './redis-checks.js';
 import { producerClient } from './redis-clients.js';
-import { fromEach, masterOf, mastersOf } from './redis-nodes.js';
+import { fromEach, masterOf } from './redis-nodes.js';
 import { writeEachByTurn } from './turn-writes.js';
 import { within } from './within.js';
 
@@ -79,16 +79,6 @@ export class RedisConnection extends QueueConnection {
   reasonFor(error: unknown, server: string): unknown {
     if (!isRefusal(error)) return error;
     return this.lastErrors.get(server) ?? this.lastErrors.get('') ?? new Error('not connected yet');
-  }
-
-  /**
-   * A script that was refused once (its slot had moved, the Cluster was down) or forgotten since is taken for known on that
-   * connection, and a transaction does not send it again: so the connection is made anew.
-   */
-  override recoverFrom(error: unknown, server: string): void {
-    if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) return;
-    const master = mastersOf(this.producer).find(({ name }) => name === server);
-    master?.client?.disconnect(true);
   }
 
   makeRoom(): void {

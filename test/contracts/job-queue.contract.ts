@@ -9,12 +9,10 @@ export interface QueueUnderTest {
   finish(delivery: Delivery): Promise<void>;
   /** Loses everything while it answers. */
   wipe?(): Promise<void>;
-  /** Loses the scripts that clients have taught it. */
-  forget?(): Promise<void>;
   goDown(): Promise<void>;
   /** Stays connected and answers nothing. */
   hang?(): Promise<void>;
-  /** After `goDown`, `hang` or `forget`: returns when it answers again. */
+  /** After `goDown` or `hang`: returns when it answers again. */
   comeBack(): Promise<void>;
 }
 
@@ -28,7 +26,7 @@ const BOUND = 3_000;
  */
 export function describeJobQueue(
   name: string,
-  can: { wipe: boolean; hang: boolean; forget?: boolean },
+  can: { wipe: boolean; hang: boolean },
   setup: () => Promise<QueueUnderTest>,
 ): void {
   describe(name, () => {
@@ -206,19 +204,6 @@ export function describeJobQueue(
       await queue.push([one]);
       expect((await takeAll()).map(idOf)).toContain(idOf(one));
     });
-
-    if (can.forget) {
-      it('pushes again, after a push that failed, when its server has forgotten the scripts', async () => {
-        const [known, one] = [delivery(), delivery()];
-        await queue.push([known]);
-        await under.forget!();
-
-        await queue.push([one]).catch(() => undefined);
-        await under.comeBack();
-        await queue.push([one]);
-        expect((await takeAll()).map(idOf)).toContain(idOf(one));
-      });
-    }
 
     if (can.wipe) {
       it('writes no mark over one that was wiped, or is another', async () => {

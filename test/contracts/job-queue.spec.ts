@@ -42,7 +42,7 @@ describeJobQueue('InMemoryJobQueue', { wipe: true, hang: false }, () => {
   });
 });
 
-describeJobQueue('BullMqJobQueue on Redis', { wipe: true, hang: true, forget: true }, async () => {
+describeJobQueue('BullMqJobQueue on Redis', { wipe: true, hang: true }, async () => {
   const redis = await startRedis({ appendonly: true });
   cleanups.push(() => redis.stop());
   const { queue, take, finish } = await setup({ backend: 'redis', redis: { url: redis.url } });
@@ -52,7 +52,6 @@ describeJobQueue('BullMqJobQueue on Redis', { wipe: true, hang: true, forget: tr
     take,
     finish,
     wipe: () => redis.flushAll(),
-    forget: async () => void (await redis.command('SCRIPT FLUSH')),
     goDown: () => redis.kill(),
     hang: async () => redis.pause(),
     comeBack: async () => {
@@ -63,7 +62,7 @@ describeJobQueue('BullMqJobQueue on Redis', { wipe: true, hang: true, forget: tr
   };
 });
 
-describeJobQueue('BullMqJobQueue on a Redis Cluster', { wipe: true, hang: true, forget: true }, async () => {
+describeJobQueue('BullMqJobQueue on a Redis Cluster', { wipe: true, hang: true }, async () => {
   const cluster = await startRedisCluster();
   cleanups.push(() => cluster.stop());
   const all = (act: (node: PrivateRedis) => unknown) => Promise.all(cluster.nodes.map(act));
@@ -74,7 +73,6 @@ describeJobQueue('BullMqJobQueue on a Redis Cluster', { wipe: true, hang: true, 
     take,
     finish,
     wipe: async () => void (await all((node) => node.flushAll())),
-    forget: async () => void (await all((node) => node.command('SCRIPT FLUSH'))),
     goDown: async () => void (await all((node) => node.kill())),
     hang: async () => void (await all((node) => node.pause())),
     comeBack: async () => {
