@@ -4,6 +4,8 @@ import type { Delivery, Lane } from '../jobs/job-queue.js';
 import type { Json } from '../jobs/job.js';
 import { QueuePauseEntity } from './entities/queue-pause.entity.js';
 import { LaneLeaseEntity } from './entities/lane-lease.entity.js';
+import { GroupCommit } from './group-commit.js';
+import { PreparedStatement } from './prepared-statement.js';
 import { rowsOf } from './rows.js';
 
 /** Stored sizes beyond this are not read for display. */
@@ -62,14 +64,19 @@ SELECT NOT ${OPEN} OR EXISTS (
 ) AS backlog`;
 
 /** Conditional on the same delivery and on nobody having claimed: a late mark must not swallow the next delivery. */
-const MARK_PUSHED = `
+const MARK_PUSHED = new PreparedStatement(
+  'mark_pushed',
+  `
 WITH pushed AS MATERIALIZED (SELECT * FROM unnest($1::uuid[], $2::int[]) AS p(job_id, delivery)),
 locked AS MATERIALIZED (
   SELECT d.job_id FROM pushed p JOIN dispatch d ON d.job_id = p.job_id
   WHERE d.delivery = p.delivery AND d.token IS NULL AND d.pushed_at IS NULL
   ORDER BY d.job_id FOR UPDATE OF d
 )
-UPDATE dispatch d SET pushed_at = now() FROM locked l WHERE d.job_id = l.job_id`;
+UPDATE dispatch d SET pushed_at = now() FROM locked l WHERE d.job_id = l.job_id`,
+);
+
+const PUSHES = { rowsOf: (deliveries: readonly Delivery[]) => deliveries.length };
 
 /** Plan: a range of dispatch_unclaimed. */
 const UNCLAIMED = `
@@ -132,6 +139,11 @@ interface DueRow {
 
 /** What the relay and the reconciler read and write: which deliveries are due, pushed, or lost. */
 export class DispatchLedger {
+  readonly #marks = new GroupCommit(async (pushes: (readonly Delivery[])[]): Promise<void[]> => {
+    await MARK_PUSHED.rowsOf(this.database, columns(pushes.flat()));
+    return pushes.map(() => undefined);
+  }, PUSHES);
+
   constructor(private readonly database: DataSource) {}
 
   async due(lane: Lane, limit: number): Promise<DueDelivery[]> {
@@ -144,8 +156,9 @@ export class DispatchLedger {
     return row?.backlog === true;
   }
 
-  async markPushed(deliveries: readonly Delivery[]): Promise<void> {
-    await this.database.query(MARK_PUSHED, columns(deliveries));
+  /** Marks made at the same time share one statement. */
+  markPushed(deliveries: readonly Delivery[]): Promise<void> {
+    return this.#marks.submit(deliveries);
   }
 
   async unclaimed(

@@ -45,6 +45,7 @@ export class OutboxRelay implements OnApplicationBootstrap, BeforeApplicationShu
   readonly #backlog = new Repeater(() => this.relayBacklogs(), BACKLOG_INTERVAL);
   /** Lanes whose queue did not answer: what is fresh there is left to the record, until the queue answers again. */
   readonly #away = new Map<string, Lane>();
+  readonly #marks = new Set<Promise<void>>();
   #pushing?: Promise<void>;
   #down = false;
   #closing = false;
@@ -65,6 +66,7 @@ export class OutboxRelay implements OnApplicationBootstrap, BeforeApplicationShu
     this.#closing = true;
     await this.#backlog.stop();
     await this.#pushing;
+    await Promise.all(this.#marks);
     await this.leases.giveBack();
   }
 
@@ -136,7 +138,8 @@ export class OutboxRelay implements OnApplicationBootstrap, BeforeApplicationShu
       while (this.#fresh.length > 0) {
         // Requests that were answered in this turn of the event loop share a push.
         await new Promise((resolve) => setImmediate(resolve));
-        await this.push(await this.admitted(this.#fresh.splice(0, BATCH)));
+        const pushed = await this.pushed(await this.admitted(this.#fresh.splice(0, BATCH)));
+        this.markLater(pushed);
       }
     } catch (error) {
       this.goDown(error);
@@ -189,8 +192,25 @@ export class OutboxRelay implements OnApplicationBootstrap, BeforeApplicationShu
     return look;
   }
 
-  /** What the queue takes is marked; a lane that is away holds up no other. @returns how many it took */
+  /** @returns how many the queue took */
   private async push(deliveries: QueuedDelivery[]): Promise<number> {
+    const pushed = await this.pushed(deliveries);
+    if (pushed.length > 0) await this.jobs.markPushed(pushed);
+    return pushed.length;
+  }
+
+  /** Meanwhile the next are pushed. Until it is marked a delivery may be pushed again, and is the same one. */
+  private markLater(pushed: QueuedDelivery[]): void {
+    if (pushed.length === 0) return;
+    const mark = this.jobs
+      .markPushed(pushed)
+      .catch((error: unknown) => this.goDown(error))
+      .finally(() => this.#marks.delete(mark));
+    this.#marks.add(mark);
+  }
+
+  /** A lane that is away holds up no other. @returns what the queue took */
+  private async pushed(deliveries: QueuedDelivery[]): Promise<QueuedDelivery[]> {
     const batches = byLane(deliveries).map(async (batch) => {
       try {
         await this.queue.push(batch);
@@ -200,9 +220,7 @@ export class OutboxRelay implements OnApplicationBootstrap, BeforeApplicationShu
         throw reason;
       }
     });
-    const pushed = (await Promise.all(batches)).flat();
-    if (pushed.length > 0) await this.jobs.markPushed(pushed);
-    return pushed.length;
+    return (await Promise.all(batches)).flat();
   }
 
   /** An outage of the queue is told by its adapter, once. */
