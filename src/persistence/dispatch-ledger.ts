@@ -63,14 +63,17 @@ SELECT NOT ${OPEN} OR EXISTS (
   ) d
 ) AS backlog`;
 
-/** Conditional on the same delivery and on nobody having claimed: a late mark must not swallow the next delivery. */
+/**
+ * Conditional on the same delivery and on nobody having claimed: a late mark must not swallow the next delivery.
+ * Plan: lookups by job_id, and never the index over all that waits to be pushed, which `pushed_at IS NULL` would allow.
+ */
 const MARK_PUSHED = new PreparedStatement(
   'mark_pushed',
   `
 WITH pushed AS MATERIALIZED (SELECT * FROM unnest($1::uuid[], $2::int[]) AS p(job_id, delivery)),
 locked AS MATERIALIZED (
   SELECT d.job_id FROM pushed p JOIN dispatch d ON d.job_id = p.job_id
-  WHERE d.delivery = p.delivery AND d.token IS NULL AND d.pushed_at IS NULL
+  WHERE d.delivery = p.delivery AND num_nulls(d.token, d.pushed_at) = 2
   ORDER BY d.job_id FOR UPDATE OF d
 )
 UPDATE dispatch d SET pushed_at = now() FROM locked l WHERE d.job_id = l.job_id`,

@@ -5,6 +5,10 @@ import { sqlStateOf } from './database-error.js';
 /** A plan made while a table was small is wrong once it has grown: each connection plans anew after so long (ms). */
 const LONGEST_USE = 10_000;
 
+/** One that takes longer (ms) may well have such a plan: it is planned anew, if its plan is not too young (ms). */
+const SLOW = 5;
+const SHORTEST_USE = 250;
+
 /** The statement is gone (a pooler, DISCARD ALL), or a table has changed its shape under it. */
 const STALE = new Set(['26000', '0A000']);
 
@@ -34,12 +38,14 @@ export class PreparedStatement {
   private async ask<Row>(runner: QueryRunner, values: unknown[]): Promise<Row[]> {
     const client = (await runner.connect()) as pg.ClientBase;
     await this.renew(client);
+    const start = performance.now();
     try {
       const { rows } = await client.query<Row & pg.QueryResultRow>({
         name: this.name,
         text: this.sql,
         values,
       });
+      if (performance.now() - start > SLOW) this.doubt(client);
       return rows;
     } catch (error) {
       if (!STALE.has(sqlStateOf(error) ?? '')) throw error;
@@ -47,6 +53,11 @@ export class PreparedStatement {
       const { rows } = await client.query<Row & pg.QueryResultRow>(this.sql, values);
       return rows;
     }
+  }
+
+  private doubt(client: pg.ClientBase): void {
+    const age = performance.now() - (this.#plannedAt.get(client) ?? 0);
+    if (age > SHORTEST_USE) this.#plannedAt.set(client, -Infinity);
   }
 
   private async renew(client: pg.ClientBase): Promise<void> {

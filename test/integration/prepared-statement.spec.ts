@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { DataSource } from 'typeorm';
 import { PreparedStatement } from '../../src/persistence/prepared-statement.js';
 import { startPostgres } from '../support/postgres.js';
@@ -53,6 +54,21 @@ describe('PreparedStatement', () => {
     clock.mockReturnValue(110_000);
     expect(await sum.rowsOf(database, [5])).toEqual([{ sum: 6 }]);
     expect(await preparedAt('sum_anew')).not.toBe(first);
+  });
+
+  it('is planned anew when it turns slow, unless its plan is young', async () => {
+    const wait = new PreparedStatement('wait_slowly', 'SELECT pg_sleep($1::float8)::text');
+    await wait.rowsOf(database, [0]);
+    const first = await preparedAt('wait_slowly');
+
+    await wait.rowsOf(database, [0.01]);
+    await wait.rowsOf(database, [0]);
+    expect(await preparedAt('wait_slowly')).toBe(first);
+
+    await sleep(260);
+    await wait.rowsOf(database, [0.01]);
+    await wait.rowsOf(database, [0]);
+    expect(await preparedAt('wait_slowly')).not.toBe(first);
   });
 
   it('answers where the session has forgotten it, now and when it is planned anew', async () => {
