@@ -35,7 +35,7 @@ export interface Served {
 }
 
 /** As `npm run start:api`, `npm run start:worker` and the image start it. */
-const SHIPPED_WITH = '--max-semi-space-size=32';
+export const AS_SHIPPED = { NODE_OPTIONS: '--max-semi-space-size=32' };
 
 /** The servers that all contestants share, and how their processes are started on them. */
 export class Bench {
@@ -124,15 +124,15 @@ export class Bench {
   }
 
   /** Runs a contestant that serves HTTP, until it listens. */
-  async serve(file: string): Promise<Served> {
+  async serve(file: string, env: Record<string, string> = {}): Promise<Served> {
     const port = await freePort();
-    const process = this.script(`contestants/${file}`, [], { PORT: String(port) });
+    const process = this.script(`contestants/${file}`, [], { ...env, PORT: String(port) });
     await process.ready(/^ready$/m);
     return { process, url: `http://127.0.0.1:${port}` };
   }
 
   platform(entry: 'main' | 'worker' | 'migrate', env: Record<string, string> = {}): AppProcess {
-    return startProcess({ entry, env: { ...this.environment(), NODE_OPTIONS: SHIPPED_WITH, ...env } });
+    return startProcess({ entry, env: { ...this.environment(), ...AS_SHIPPED, ...env } });
   }
 
   /** The platform's API alone, until it listens. */

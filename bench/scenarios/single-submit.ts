@@ -1,4 +1,4 @@
-import type { Bench, Served } from '../harness/bench.js';
+import { AS_SHIPPED, type Bench, type Served } from '../harness/bench.js';
 import { MAIL, relayLag } from '../harness/jobs.js';
 import { assertOnRecord, load, type Seen, type Target } from '../harness/load.js';
 import type { Sample, Scenario } from '../harness/scenario.js';
@@ -24,7 +24,10 @@ that were pushed.`,
   charted: 'requests',
   contestants: [
     { name: 'bare Express', measure: (bench) => withoutRecord(bench, 'bare-express.mjs') },
-    { name: 'the API without storage', measure: (bench) => withoutRecord(bench, 'api-without-storage.mjs') },
+    {
+      name: 'the API without storage',
+      measure: (bench) => withoutRecord(bench, 'api-without-storage.mjs', AS_SHIPPED),
+    },
     { name: 'hand-written', measure: handWritten },
     { name: 'platform', measure: (bench) => platform(bench) },
     { name: 'platform, two processes', measure: (bench) => platform(bench, { PROCESSES: '2' }) },
@@ -70,9 +73,13 @@ that were pushed.`,
   ],
 };
 
-async function withoutRecord(bench: Bench, file: string): Promise<Sample> {
+async function withoutRecord(
+  bench: Bench,
+  file: string,
+  env: Record<string, string> = {},
+): Promise<Sample> {
   await bench.startOver();
-  const server = await bench.serve(file);
+  const server = await bench.serve(file, env);
   const seen = await load(bench, targetOf(server));
   await server.process.stop();
   return sampleOf(seen);

