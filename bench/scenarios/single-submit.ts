@@ -73,11 +73,7 @@ that were pushed.`,
   ],
 };
 
-async function withoutRecord(
-  bench: Bench,
-  file: string,
-  env: Record<string, string> = {},
-): Promise<Sample> {
+async function withoutRecord(bench: Bench, file: string, env: Record<string, string> = {}): Promise<Sample> {
   await bench.startOver();
   const server = await bench.serve(file, env);
   const seen = await load(bench, targetOf(server));
