@@ -17,7 +17,7 @@ export async function checkStores({ config, queues }: Platform): Promise<void> {
     await assertMigrated(database);
     await agreeOnTopology(database, config);
     const connections = config.database.poolSize + queueConnectionCount(config, queues) + SINGLE_CONNECTIONS;
-    await assertRoomFor(database, config.processes * connections);
+    await assertRoomFor(database, config.processes * connections, config.processes);
     const logger = new AppLogger(config.log);
     for (const warning of await databaseWarnings(database)) logger.warn(warning, 'Database');
   });

@@ -12,8 +12,12 @@ export function isSupervisor({ processes }: Pick<AppConfig, 'processes'>): boole
   return processes > 1 && cluster.isPrimary;
 }
 
-/** To be called by a process that is up. */
+/** To be called by a process that is up. From now on it drains, too, when the one that watches over it is gone. */
 export function tellUp(): void {
+  const { worker } = cluster;
+  if (!worker) return;
+  worker.exitedAfterDisconnect = true; // else Node ends the process at once
+  process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'));
   process.send?.(UP);
 }
 
@@ -55,7 +59,9 @@ class Supervisor {
       up = true;
       this.came();
     });
-    child.on('error', () => undefined); // it is gone: 'exit' tells
+    child.on('error', () => {
+      if (child.process.pid === undefined) this.gone(child, false, 1, null); // what was not started does not exit
+    });
     child.once('exit', (code: number | null, signal: string | null) => this.gone(child, up, code, signal));
   }
 
@@ -70,7 +76,8 @@ class Supervisor {
   private gone(child: Process, up: boolean, code: number | null, signal: string | null): void {
     this.#processes.delete(child);
     if (this.#closing || !this.#isUp) {
-      this.#code = Math.max(this.#code, code ?? 1);
+      const passedOn = this.#closing && !up && signal !== null; // it was too young to close in order
+      this.#code = Math.max(this.#code, passedOn ? 0 : (code ?? 1));
       if (this.#processes.size === 0) process.exit(this.#code);
       return;
     }

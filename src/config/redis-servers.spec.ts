@@ -46,6 +46,8 @@ it.each([
   'redis://:one@a:1,redis://:two@a:2',
   'redis://a:1,redis://:two@a:2',
   'redis://:10%@a:1,redis://a:2',
+  'redis+cluster://u:p@a:1,u:p@b:2',
+  'redis://u:p@a:1,u:p@b:2',
 ])('refuses %s', (given) => {
   expect(redisServers(given)).toBeUndefined();
 });

@@ -32,6 +32,7 @@ export function redisServers(given: string): RedisServers | undefined {
 
   const prefix = `redis${secure}://`;
   const [first = '', ...others] = given.replace(SCHEME, prefix).split(SEPARATOR);
+  if ([first, ...others].some(isRunTogether)) return undefined;
   if (!clustered && others.length === 0) return URL.canParse(given) ? { url: given } : undefined;
 
   const addresses = [first, ...others].map((item) => address(item.trim(), prefix));
@@ -42,6 +43,11 @@ export function redisServers(given: string): RedisServers | undefined {
   return {
     cluster: { nodes: found.map(nodeOf), username, password, tls: secure === 's' },
   };
+}
+
+/** Credentials repeated without a scheme would be taken for a part of the first password. */
+function isRunTogether(item: string): boolean {
+  return item.includes(',') && item.split('@').length > 2;
 }
 
 /** A Cluster has no numbered databases, so no path but `/0`. */

@@ -53,13 +53,16 @@ export async function assertMigrated(database: DataSource): Promise<void> {
  * All pools of this process, and of those beside it, must find room.
  * @param wanted connections that they may open together
  */
-export async function assertRoomFor(database: DataSource, wanted: number): Promise<void> {
+export async function assertRoomFor(database: DataSource, wanted: number, processes = 1): Promise<void> {
   const [row] = await database.query<{ room: number }[]>(
     `SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int AS room`,
   );
   if (row && wanted > row.room) {
+    const several = processes > 1;
+    const whoever = several ? `These ${processes} processes` : 'This process';
+    const less = several ? 'PROCESSES or DATABASE_POOL_SIZE' : 'DATABASE_POOL_SIZE';
     throw new DatabaseUnfit(
-      `This process may open ${wanted} connections, but PostgreSQL allows ${row.room} in all: lower DATABASE_POOL_SIZE or raise max_connections`,
+      `${whoever} may open ${wanted} connections, but PostgreSQL allows ${row.room} in all: lower ${less} or raise max_connections`,
     );
   }
 }

@@ -9,8 +9,8 @@ const LONGEST_USE = 10_000;
 const SLOW = 5;
 const SHORTEST_USE = 250;
 
-/** The statement is gone (a pooler, DISCARD ALL), or a table has changed its shape under it. */
-const STALE = new Set(['26000', '0A000']);
+/** The statement is gone (a pooler, DISCARD ALL), there already, or a table has changed its shape under it. */
+const STALE = new Set(['26000', '42P05', '0A000']);
 
 /**
  * A statement that PostgreSQL parses and plans once a connection, and not at every call: over partitioned tables that
@@ -65,12 +65,15 @@ export class PreparedStatement {
     const now = performance.now();
     if (plannedAt !== undefined && now - plannedAt < LONGEST_USE) return;
 
+    if (plannedAt !== undefined) await this.forget(client);
     this.#plannedAt.set(client, now);
-    if (plannedAt === undefined) return;
-    delete parsedOn(client)[this.name];
+  }
+
+  private async forget(client: pg.ClientBase): Promise<void> {
     await client.query(`DEALLOCATE ${this.name}`).catch((error: unknown) => {
       if (!STALE.has(sqlStateOf(error) ?? '')) throw error;
     });
+    delete parsedOn(client)[this.name];
   }
 }
 

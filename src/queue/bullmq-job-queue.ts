@@ -94,12 +94,14 @@ export class BullMqJobQueue extends JobQueue implements OnApplicationShutdown {
     const away = this.cordon.around(server);
     if (away) throw new QueueUnavailable(away.reason);
 
+    const queue = this.queue(lane);
     try {
-      return await this.answered(server, call(this.queue(lane)));
+      return await this.answered(server, call(queue));
     } catch (error) {
       const reason = this.connection.reasonFor(error, server);
       this.connection.outages.failed(reason, server);
-      this.cordon.put(server, reason, () => this.answered(server, this.connection.readMark(lane)));
+      if (!isRefusalOfOne(reason))
+        this.cordon.put(server, reason, () => this.answered(server, this.connection.readMark(lane)));
       throw new QueueUnavailable(reason);
     }
   }
@@ -109,6 +111,12 @@ export class BullMqJobQueue extends JobQueue implements OnApplicationShutdown {
     this.connection.outages.answered(server);
     return answer;
   }
+}
+
+/** The server answers, and has something against this call: others may do better. */
+function isRefusalOfOne(reason: unknown): boolean {
+  if (!(reason instanceof Error) || reason.name !== 'ReplyError') return false;
+  return !/^(?:CLUSTERDOWN|LOADING|MASTERDOWN)/.test(reason.message);
 }
 
 function entryOf(delivery: QueuedDelivery): { name: string; data: DeliveryCard; opts: BulkJobOptions } {

@@ -32,6 +32,13 @@ describe('writeByTurn', () => {
     expect(next.said).toEqual(['cork', 'a', 'uncork']);
   });
 
+  it('listens to a client once, however many lanes share it', () => {
+    const client = Object.assign(new EventEmitter(), { stream: new RecordingSocket() });
+    for (let lane = 0; lane < 12; lane++) writeByTurn(client);
+
+    expect(client.listenerCount('connect')).toBe(1);
+  });
+
   it('says all of it, in order, over a real socket', async () => {
     const received: Buffer[] = [];
     const server = createServer((peer) => peer.on('data', (chunk: Buffer) => received.push(chunk)));

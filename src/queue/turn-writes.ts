@@ -12,6 +12,7 @@ export interface SocketOwner {
  * command. Answers still come one by one, unlike those of a pipeline: whoever has one goes on before the others.
  */
 export function writeByTurn(client: SocketOwner): void {
+  if (!isNew(client)) return;
   gather(client.stream);
   client.on('connect', () => gather(client.stream));
 }
@@ -19,8 +20,17 @@ export function writeByTurn(client: SocketOwner): void {
 /** The same for each node of a Cluster, now and later. */
 export function writeEachByTurn(client: Redis | Cluster): void {
   if (!('nodes' in client)) return writeByTurn(client);
+  if (!isNew(client)) return; // all lanes share it
   client.nodes().forEach(writeByTurn);
   client.on('+node', writeByTurn);
+}
+
+const known = new WeakSet<object>();
+
+function isNew(client: object): boolean {
+  const found = known.has(client);
+  known.add(client);
+  return !found;
 }
 
 const gathering = new WeakSet<object>();

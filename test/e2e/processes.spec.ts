@@ -2,7 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { childrenOf } from '../support/child.js';
 import { startPlatform, type TestPlatform } from '../support/platform.js';
 
-const ENV = { PROCESSES: '2', DATABASE_POOL_SIZE: '4', RATE_LIMIT_PER_MINUTE: '10000' };
+const ENV = {
+  PROCESSES: '2',
+  DATABASE_POOL_SIZE: '4',
+  RATE_LIMIT_PER_MINUTE: '10000',
+  SHUTDOWN_GRACE: '500',
+};
 
 describe('an API and a worker of several processes', () => {
   let platform: TestPlatform;
@@ -51,10 +56,24 @@ describe('an API and a worker of several processes', () => {
     await platform.untilSql(`SELECT count(*)::int FROM jobs WHERE status = 'completed'`, 60, 40_000);
   });
 
-  it('end together at a signal, with code 0', async () => {
-    const children = [...childrenOf(api().process.pid), ...childrenOf(platform.workers[0]!.pid)];
+  it('drain when the one that watches over them is killed', async () => {
+    const [worker] = platform.workers;
+    const children = childrenOf(worker!.pid);
+    const { id } = await platform.submit('demo', { durationMs: 60_000 });
+    await platform.untilSql('SELECT count(*)::int FROM dispatch WHERE token IS NOT NULL', 1);
 
-    expect(await Promise.all([api().process.stop(), platform.workers[0]!.stop('SIGINT')])).toEqual([0, 0]);
+    await worker!.kill();
+    await until(() => !children.some(isThere));
+    const events = await platform.sql('SELECT kind FROM job_events WHERE job_id = $1', [id]);
+    expect(events).toEqual([{ kind: 'released' }]);
+    await platform.startWorker();
+  });
+
+  it('end together at a signal, with code 0', async () => {
+    const worker = platform.workers.at(-1)!;
+    const children = [...childrenOf(api().process.pid), ...childrenOf(worker.pid)];
+
+    expect(await Promise.all([api().process.stop(), worker.stop('SIGINT')])).toEqual([0, 0]);
     expect(children.filter(isThere)).toEqual([]);
   });
 });
