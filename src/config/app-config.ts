@@ -50,6 +50,8 @@ export abstract class AppConfig {
   abstract readonly database: {
     readonly url: string;
     readonly poolSize: number;
+    /** A replica that lists are read from; undefined where the process has no API. */
+    readonly readUrl?: string;
   };
   abstract readonly submit: {
     /** How long an idempotency key is kept, in ms. */

@@ -48,6 +48,7 @@ export const environment = z.object({
   DATA_DIR: variable('./data', 'Folder for what npm start keeps: its PostgreSQL and its mail files.', text),
 
   DATABASE_URL: secret('PostgreSQL 15 or newer, the record of all jobs; npm start has its own.', postgresUrl),
+  DATABASE_READ_URL: secret('A replica of it, which GET /jobs is read from; empty: the record.', postgresUrl),
   DATABASE_POOL_SIZE: variable('10', 'Connections to PostgreSQL a process.', integer(1, 1_000)),
   RETENTION_DAYS: variable('0', 'Days that finished jobs are kept; 0: for ever.', integer(0, MOST_DAYS)),
   RETENTION_STATUS_DAYS: optional('What differs by status, such as failed:90,cancelled:0.', statusDays),

@@ -212,6 +212,28 @@ describe('what each process needs', () => {
   });
 });
 
+describe('a replica for lists', () => {
+  const DATABASE_READ_URL = 'postgres://replica/jobs';
+
+  it.each<[Entry, string | undefined]>([
+    ['main', DATABASE_READ_URL],
+    ['standalone', DATABASE_READ_URL],
+    ['worker', undefined],
+    ['dashboard', undefined],
+    ['migrate', undefined],
+  ])('%s reads from %s', (entry, readUrl) => {
+    const env = { ...stores, DATABASE_READ_URL, API_PUBLIC_URL: 'https://jobs.example.com' };
+
+    expect(parseConfig(env, entry).database.readUrl).toBe(readUrl);
+  });
+
+  it('is refused where the primary is the one that standalone starts', () => {
+    expect(refusal({ DATABASE_READ_URL }, 'standalone')).toBe(
+      'DATABASE_READ_URL: is set while DATABASE_URL is not; expected a replica of the server it names',
+    );
+  });
+});
+
 describe('what contradicts itself', () => {
   it.each<Entry>(['main', 'worker', 'standalone', 'migrate'])(
     '%s refuses Redis on the PostgreSQL backend',
@@ -302,6 +324,7 @@ describe('what is refused', () => {
   it.each([
     ['DATABASE_URL', 'mysql://root:hunter2@db/jobs'],
     ['DATABASE_URL', 'hunter2'],
+    ['DATABASE_READ_URL', 'hunter2'],
     ['REDIS_URL', 'http://:hunter2@queue:6379'],
     ['REDIS_URL', 'redis://:hunter2@a:6379,redis://:hunter3@b:6379'],
     ['SMTP_URL', 'mail://me:hunter2@mail'],

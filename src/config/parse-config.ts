@@ -50,12 +50,17 @@ function refusal(name: string, expected: string, given: Given): string {
 
 /** What is wrong between variables that are each fine. Judged by what was given, so that all of it is found at once. */
 function* contradictions(given: Given, entry: Entry): Generator<[name: string, problem: string]> {
-  const { DATABASE_URL, REDIS_URL, QUEUE_BACKEND, QUEUE_SHARDS, API_PUBLIC_URL } = given;
+  const { DATABASE_URL, DATABASE_READ_URL, REDIS_URL, QUEUE_BACKEND, QUEUE_SHARDS, API_PUBLIC_URL } = given;
   const embedded = entry === 'standalone';
   const deliversByPostgres = QUEUE_BACKEND === 'postgres' || (embedded && !REDIS_URL && !QUEUE_BACKEND);
 
   if (!DATABASE_URL && !embedded)
     yield ['DATABASE_URL', 'is not set, and this process cannot do without PostgreSQL'];
+  if (!DATABASE_URL && embedded && DATABASE_READ_URL)
+    yield [
+      'DATABASE_READ_URL',
+      'is set while DATABASE_URL is not; expected a replica of the server it names',
+    ];
   if (entry === 'set-topology') return; // between two topologies the others may say either
 
   if (REDIS_URL && QUEUE_BACKEND === 'postgres') {
@@ -90,7 +95,11 @@ function configOf(env: Environment, entry: Entry): AppConfig {
       apiKeys: env.API_KEYS ?? [],
       allowedHosts: env.ALLOWED_HOSTS ?? [],
     },
-    database: { url: env.DATABASE_URL ?? '', poolSize: env.DATABASE_POOL_SIZE },
+    database: {
+      url: env.DATABASE_URL ?? '',
+      poolSize: env.DATABASE_POOL_SIZE,
+      readUrl: entry === 'main' || embedded ? env.DATABASE_READ_URL : undefined,
+    },
     retention: { days: env.RETENTION_DAYS, statusDays: env.RETENTION_STATUS_DAYS ?? {} },
     submit: {
       idempotencyTtl: env.IDEMPOTENCY_TTL,

@@ -1,6 +1,7 @@
 import { DataSource } from 'typeorm';
 import type { AppConfig } from '../config/app-config.js';
 import { dataSourceOptions, SESSION_LIMITS } from './data-source-options.js';
+import { reasonOf } from './database-error.js';
 import { sessionsAreKept } from './kept-sessions.js';
 
 const OLDEST_MAJOR = 15;
@@ -109,10 +110,4 @@ function adviceOn(reason: string): string {
 function addressOf({ database }: Pick<AppConfig, 'database'>): string {
   const url = URL.canParse(database.url) ? new URL(database.url) : undefined;
   return url ? `${url.host}${url.pathname}` : 'an unreadable URL';
-}
-
-/** An AggregateError (one try per address) has no message of its own. */
-function reasonOf(error: unknown): string {
-  if (error instanceof AggregateError) return error.errors.map(reasonOf).join(', ');
-  return error instanceof Error ? error.message : String(error);
 }

@@ -33,6 +33,12 @@ export function isLockTimeout(error: unknown): boolean {
   return sqlStateOf(error) === '55P03';
 }
 
+/** An AggregateError (one try per address) has no message of its own. */
+export function reasonOf(error: unknown): string {
+  if (error instanceof AggregateError) return error.errors.map(reasonOf).join(', ');
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** Runs a database call; a server that does not answer becomes RecordUnavailable. The domain's refusals pass. */
 export async function answering<T>(call: () => Promise<T>): Promise<T> {
   try {

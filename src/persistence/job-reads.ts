@@ -3,6 +3,7 @@ import type { JobFilter, JobHistory, JobPage, JobPulse, PageRequest } from '../j
 import type { Job, JobAttempt, JobLogLine } from '../jobs/job.js';
 import { JobLogEntity } from './entities/job-log.entity.js';
 import { JobPages } from './job-pages.js';
+import type { ReadDatabase } from './read-database.js';
 import {
   idRange,
   JOB_COLUMNS,
@@ -45,14 +46,11 @@ type AttemptRow = Omit<JobAttempt, 'startedAt' | 'finishedAt'> & { startedAt: st
 
 /** What clients read. */
 export class JobReads {
-  readonly #pages: JobPages;
-
   constructor(
     private readonly database: DataSource,
     private readonly shards: number,
-  ) {
-    this.#pages = new JobPages(database);
-  }
+    private readonly lists: ReadDatabase,
+  ) {}
 
   async find(tenant: string, id: string): Promise<Job | undefined> {
     const [row] = await rowsOf<JobRow>(this.database, FIND, [tenant, id]);
@@ -95,7 +93,9 @@ export class JobReads {
   }
 
   async page(tenant: string, filter: JobFilter, page: PageRequest): Promise<JobPage> {
-    const { rows, next } = await this.#pages.page(tenant, filter, page);
+    const { rows, next } = await this.lists.read((database) =>
+      new JobPages(database).page(tenant, filter, page),
+    );
     return { jobs: rows.map((row) => toJob(row, this.shards)), next };
   }
 }

@@ -11,6 +11,7 @@ import { ExpiredKeys } from './expired-keys.js';
 import { OldFires } from './old-fires.js';
 import { OldJobs } from './old-jobs.js';
 import { Partitions } from './partitions.js';
+import { ReadDatabase } from './read-database.js';
 import { TypeOrmJobRepository } from './typeorm-job-repository.js';
 import { TypeOrmOperationRepository } from './typeorm-operation-repository.js';
 import { TypeOrmScheduleRepository } from './typeorm-schedule-repository.js';
@@ -31,6 +32,7 @@ import { TypeOrmWorkerRepository } from './typeorm-worker-repository.js';
     ExpiredKeys,
     OldFires,
     OldJobs,
+    ReadDatabase,
     { provide: JobRepository, useClass: TypeOrmJobRepository },
     { provide: OperationRepository, useClass: TypeOrmOperationRepository },
     { provide: StatisticsRepository, useClass: TypeOrmStatisticsRepository },

@@ -40,6 +40,7 @@ import { JobStandings } from './job-standings.js';
 import { JobStatistics } from './job-statistics.js';
 import { KeyedInserts } from './keyed-inserts.js';
 import { Partitions } from './partitions.js';
+import { ReadDatabase } from './read-database.js';
 import { SettlementEffects } from './settlement-effects.js';
 
 /** The record in PostgreSQL. Each concern has its own file with its statements; here they meet the port. */
@@ -61,7 +62,12 @@ export class TypeOrmJobRepository extends JobRepository {
   readonly #statistics: JobStatistics;
   readonly #standings: JobStandings;
 
-  constructor(database: DataSource, config: AppConfig, partitions: Partitions) {
+  constructor(
+    database: DataSource,
+    config: AppConfig,
+    partitions: Partitions,
+    lists: ReadDatabase = new ReadDatabase(database, config),
+  ) {
     super();
     const { shards } = config.queue;
     const ensure = () => partitions.ensure();
@@ -69,7 +75,7 @@ export class TypeOrmJobRepository extends JobRepository {
     this.#keyedInserts = new KeyedInserts(database, shards, config.submit.idempotencyTtl, ensure);
     this.#dedupedInserts = new DedupedInserts(database, shards, ensure);
     this.#insertsWithin = new InsertsWithin(database, this.#inserts, this.#dedupedInserts, ensure);
-    this.#reads = new JobReads(database, shards);
+    this.#reads = new JobReads(database, shards, lists);
     this.#retries = new JobRetries(database, shards);
     this.#control = new JobControl(database);
     this.#claims = new JobClaims(database);

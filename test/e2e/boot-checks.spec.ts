@@ -204,6 +204,14 @@ describe('a connection pooler', () => {
   });
 });
 
+it('main warns once of a replica for lists that is away, and starts', async () => {
+  const DATABASE_READ_URL = 'postgres://nobody@127.0.0.1:1/jobs';
+
+  expect(await complaintsOf('main', /"listening"/, { ...env, DATABASE_READ_URL })).toEqual([
+    expect.stringMatching(/^Lists are read from the primary, since DATABASE_READ_URL does not answer: .+:1$/),
+  ]);
+});
+
 describe('a Redis', () => {
   it('that does not let itself be asked is taken as it is', async () => {
     const managed = await startRedis();

@@ -44,6 +44,8 @@ export interface PostgresOptions {
   settings?: Record<string, string>;
   /** A folder that `saveAs` has made. */
   copyOf?: string;
+  /** Takes no changes, and follows the `primary_conninfo` of its settings. */
+  standby?: boolean;
 }
 
 /** Whether this machine has PostgreSQL 15, the oldest version that the platform supports. */
@@ -75,6 +77,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Priv
   try {
     if (options.copyOf) await done('cp', ['-a', `${options.copyOf}/.`, data], identity);
     else await initialise(binaries, data, identity);
+    if (options.standby) markStandby(data, identity);
     const server = new PrivatePostgres(binaries, data, identity, { ...defaultSettings, ...options.settings });
     await server.startOnFreePort();
     return server;
@@ -132,10 +135,25 @@ export class PrivatePostgres {
   async becomeStandby(): Promise<void> {
     this.server?.signal('SIGINT');
     await this.server?.exited;
-    const signal = join(this.data, 'standby.signal');
-    writeFileSync(signal, '');
-    if (this.identity.user) chownSync(signal, this.identity.user.uid, this.identity.user.gid);
+    markStandby(this.data, this.identity);
     await this.start();
+  }
+
+  /** Goes down for a moment, and comes back with a standby that streams from it. */
+  async startStandby(): Promise<PrivatePostgres> {
+    await this.shutDown();
+    const standby = await startPostgres({
+      binaries: this.binaries === systemBinaries ? 'system' : 'embedded',
+      settings: {
+        ...this.settings,
+        primary_conninfo: `host=127.0.0.1 port=${this.port} user=postgres`,
+        wal_retrieve_retry_interval: '100ms',
+      },
+      copyOf: this.data,
+      standby: true,
+    });
+    await this.start();
+    return standby;
   }
 
   /** Ends the server as a crash of the machine would: the postmaster and all its processes at once. */
@@ -223,6 +241,12 @@ function newName(): string {
 async function initialise(binaries: string, data: string, identity: LaunchOptions): Promise<void> {
   const args = ['-D', data, '-A', 'trust', '-U', 'postgres', '--no-sync', '-E', 'UTF8', '--locale=C'];
   await done(join(binaries, 'initdb'), args, identity);
+}
+
+function markStandby(data: string, { user }: LaunchOptions): void {
+  const signal = join(data, 'standby.signal');
+  writeFileSync(signal, '');
+  if (user) chownSync(signal, user.uid, user.gid);
 }
 
 async function done(command: string, args: string[], identity: LaunchOptions): Promise<void> {

@@ -7,9 +7,9 @@ import { Partitions } from '../../src/persistence/partitions.js';
 import { TypeOrmJobRepository } from '../../src/persistence/typeorm-job-repository.js';
 
 /** As much of the configuration as the record needs. */
-export function recordConfig(url: string, shards = 1): AppConfig {
+export function recordConfig(url: string, shards = 1, readUrl?: string): AppConfig {
   return {
-    database: { url, poolSize: 10 },
+    database: { url, poolSize: 10, readUrl },
     submit: { idempotencyTtl: 86_400_000 },
     queue: { backend: 'redis', prefix: 'test', shards },
   } as unknown as AppConfig;
