@@ -90,8 +90,32 @@ it('holds nothing while it cannot renew', async () => {
 
   await expect(lease!.held()).rejects.toBeInstanceOf(RecordUnavailable);
   await expect(lease!.held()).rejects.toBeInstanceOf(RecordUnavailable);
-  await expect(lease!.giveBack()).resolves.toBeUndefined();
 
   jobs.comeBack();
   expect(await lease!.held()).toEqual(ALL);
+});
+
+it('gives back what it can while the record is away', async () => {
+  const { jobs, leases } = setup(1);
+  await leases[0]!.held();
+  jobs.goDown();
+
+  await expect(leases[0]!.giveBack()).resolves.toBeUndefined();
+});
+
+it('leaves nothing behind, whoever asks for lanes while they are given back, or later', async () => {
+  const { jobs, leases } = setup();
+  const [closing, other] = [leases[0]!, leases[1]!];
+  const lease = jobs.leaseLanes.bind(jobs);
+  jest.spyOn(jobs, 'leaseLanes').mockImplementationOnce(async (...asked) => {
+    for (let turn = 0; turn < 10; turn++) await Promise.resolve(); // on its way to the record
+    return lease(...asked);
+  });
+
+  const asking = closing.held();
+  await closing.giveBack();
+
+  expect(await asking).toEqual([]);
+  expect(await closing.held()).toEqual([]);
+  expect(await other.held()).toEqual(ALL);
 });

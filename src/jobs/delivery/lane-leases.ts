@@ -18,25 +18,37 @@ export class LaneLeases {
   readonly #holder = randomUUID();
   #lanes: readonly Lane[] = [];
   #renewed = -Infinity;
+  #leasing?: Promise<readonly Lane[]>;
+  #givenBack = false;
 
   constructor(
     private readonly jobs: JobRepository,
     private readonly lanes: Lanes,
   ) {}
 
-  /** Takes what is free, renews what is held. @throws RecordUnavailable */
+  /** Takes what is free, renews what is held; nothing once it is given back. @throws RecordUnavailable */
   async held(): Promise<readonly Lane[]> {
+    if (this.#givenBack) return [];
     if (performance.now() - this.#renewed < RENEW_AFTER) return this.#lanes;
 
     this.#lanes = [];
-    this.#lanes = await this.jobs.leaseLanes(this.#holder, this.lanes.all(), LEASE);
-    this.#renewed = performance.now();
-    return this.#lanes;
+    this.#leasing ??= this.lease().finally(() => (this.#leasing = undefined));
+    return this.#leasing;
   }
 
-  /** At shutdown. Without it the next holder waits for the lease to end. */
+  /** At shutdown. Without it the next holder waits for the lease to end. Several ask for lanes: one may be asking now. */
   async giveBack(): Promise<void> {
+    this.#givenBack = true;
     this.#lanes = [];
+    await this.#leasing?.catch(() => undefined);
     await this.jobs.returnLanes(this.#holder).catch(() => undefined);
+  }
+
+  private async lease(): Promise<readonly Lane[]> {
+    const lanes = await this.jobs.leaseLanes(this.#holder, this.lanes.all(), LEASE);
+    if (this.#givenBack) return [];
+    this.#lanes = lanes;
+    this.#renewed = performance.now();
+    return lanes;
   }
 }
