@@ -20,7 +20,7 @@ const extra = { ...options.extra, options: '-c search_path=bench_keys' };
 const database = await new DataSource({ ...options, extra }).initialize();
 await database.query(`DROP SCHEMA IF EXISTS bench_keys CASCADE; CREATE SCHEMA bench_keys`);
 await database.runMigrations();
-const config = { queue: { shards: 1 }, submit: { idempotencyTtl: 86_400_000 } };
+const config = { database: { poolSize: 10 }, queue: { shards: 1 }, submit: { idempotencyTtl: 86_400_000 } };
 const repository = new TypeOrmJobRepository(database, config, { ensure: async () => undefined });
 
 const draft = {

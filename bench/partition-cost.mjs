@@ -58,7 +58,7 @@ async function openStore(kind) {
       await database.query(`DROP TABLE ${table}; ALTER TABLE plain RENAME TO ${table}`);
     }
   }
-  const config = { queue: { shards: 1 }, submit: { idempotencyTtl: 86_400_000 } };
+  const config = { database: { poolSize: 10 }, queue: { shards: 1 }, submit: { idempotencyTtl: 86_400_000 } };
   return {
     kind,
     database,
