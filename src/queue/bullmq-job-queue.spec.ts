@@ -1,13 +1,17 @@
 import type { Queue } from 'bullmq';
-import { BullMqJobQueue, type DeliveryCard } from './bullmq-job-queue.js';
+import { BullMqJobQueue } from './bullmq-job-queue.js';
 import { OutageLog } from './outage-log.js';
-import type { QueueConnection } from './queue-connection.js';
+import { type DeliveryCard, QueueConnection } from './queue-connection.js';
 
 it('pushes a delivery that BullMQ gives out once, at once, and forgets in time', async () => {
   const addBulk = jest.fn(async () => []);
   const lane = { name: 'default-0', on: jest.fn(), addBulk } as unknown as Queue<DeliveryCard>;
   const queue = new BullMqJobQueue(
-    { outages: new OutageLog(), serverOf: () => '' } as Partial<QueueConnection> as QueueConnection,
+    {
+      outages: new OutageLog(),
+      serverOf: () => '',
+      add: QueueConnection.prototype.add,
+    } as Partial<QueueConnection> as QueueConnection,
     [lane],
   );
 

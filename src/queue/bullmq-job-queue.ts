@@ -1,7 +1,6 @@
 import type { OnApplicationShutdown } from '@nestjs/common';
-import type { BulkJobOptions, Queue } from 'bullmq';
+import type { Queue } from 'bullmq';
 import { byLane } from '../jobs/by-lane.js';
-import type { Json } from '../jobs/job.js';
 import {
   type Delivery,
   JobQueue,
@@ -13,8 +12,7 @@ import {
 import { Cordon } from './cordon.js';
 import { deliveryId } from './delivery-id.js';
 import { laneName } from './lanes.js';
-import type { QueueConnection } from './queue-connection.js';
-import { RETENTION } from './retention.js';
+import type { DeliveryCard, DeliveryEntry, QueueConnection } from './queue-connection.js';
 import { within } from './within.js';
 
 /** The client's own timeouts come first; this holds where they do not reach. */
@@ -22,12 +20,6 @@ const LONGEST_CALL = 2_500;
 
 /** A paused queue's deliveries count as waiting. */
 const DELIVERABLE = new Set(['waiting', 'prioritized', 'active', 'delayed', 'waiting-children']);
-
-/** What people see of a delivery in Bull Board. Workers take the data from the record. */
-export interface DeliveryCard {
-  job: string;
-  data: Json;
-}
 
 /** The queue on BullMQ: one BullMQ queue a lane, on Redis or PostgreSQL. */
 export class BullMqJobQueue extends JobQueue implements OnApplicationShutdown {
@@ -80,7 +72,7 @@ export class BullMqJobQueue extends JobQueue implements OnApplicationShutdown {
   }
 
   private async pushTo(batch: readonly [QueuedDelivery, ...QueuedDelivery[]]): Promise<void> {
-    await this.bounded(batch[0], (queue) => queue.addBulk(batch.map(entryOf)));
+    await this.bounded(batch[0], (queue) => this.connection.add(queue, batch.map(entryOf)));
   }
 
   private queue(lane: Lane): Queue<DeliveryCard> {
@@ -119,16 +111,12 @@ function isRefusalOfOne(reason: unknown): boolean {
   return !/^(?:CLUSTERDOWN|LOADING|MASTERDOWN)/.test(reason.message);
 }
 
-function entryOf(delivery: QueuedDelivery): { name: string; data: DeliveryCard; opts: BulkJobOptions } {
+function entryOf(delivery: QueuedDelivery): DeliveryEntry {
   return {
+    id: deliveryId(delivery),
     name: delivery.type,
     data: { job: `/jobs/${delivery.jobId}`, data: delivery.display },
-    opts: {
-      jobId: deliveryId(delivery),
-      attempts: 1,
-      // To BullMQ 0 is no priority, and goes before all others: every delivery bears one.
-      priority: delivery.priority + 1,
-      ...RETENTION,
-    },
+    // To BullMQ 0 is no priority, and goes before all others: every delivery bears one.
+    priority: delivery.priority + 1,
   };
 }

@@ -1,7 +1,24 @@
 import type { OnApplicationShutdown } from '@nestjs/common';
-import type { ConnectionOptions, Worker } from 'bullmq';
+import type { ConnectionOptions, Queue, Worker } from 'bullmq';
 import type { Lane, QueueMark } from '../jobs/job-queue.js';
+import type { Json } from '../jobs/job.js';
 import { OutageLog } from './outage-log.js';
+import { RETENTION } from './retention.js';
+
+/** What people see of a delivery in Bull Board. Workers take the data from the record. */
+export interface DeliveryCard {
+  job: string;
+  data: Json;
+}
+
+/** One delivery, as BullMQ is given it. */
+export interface DeliveryEntry {
+  id: string;
+  name: string;
+  data: DeliveryCard;
+  /** From 1, which is given out first. */
+  priority: number;
+}
 
 /** What all lanes of a process share: the connection for pushing and looking, and what the backends do differently. */
 export abstract class QueueConnection implements OnApplicationShutdown {
@@ -35,6 +52,17 @@ export abstract class QueueConnection implements OnApplicationShutdown {
 
   /** @throws Error where a server does not answer */
   abstract ping(): Promise<void>;
+
+  /** Those that the queue knows already stay as they are. */
+  async add(queue: Queue<DeliveryCard>, entries: readonly DeliveryEntry[]): Promise<void> {
+    await queue.addBulk(
+      entries.map(({ id, name, data, priority }) => ({
+        name,
+        data,
+        opts: { jobId: id, attempts: 1, priority, ...RETENTION },
+      })),
+    );
+  }
 
   abstract readMark(lane: Lane): Promise<QueueMark | undefined>;
 

@@ -1,10 +1,12 @@
 import { Logger } from '@nestjs/common';
-import { setDefaultBackendFactory, type Worker } from 'bullmq';
+import { type Queue, setDefaultBackendFactory, type Worker } from 'bullmq';
 import type { Cluster, Redis } from 'ioredis';
+import { consumeInBatches } from './batched-consumer.js';
 import type { RedisServers } from '../config/redis-servers.js';
 import type { Lane, QueueMark } from '../jobs/job-queue.js';
+import { addInScripts } from './delivery-scripts.js';
 import { laneTag, lanePrefix } from './lanes.js';
-import { QueueConnection } from './queue-connection.js';
+import { type DeliveryCard, type DeliveryEntry, QueueConnection } from './queue-connection.js';
 import { assertFit, assertMode, type RedisInfo, warningsOf } from './redis-checks.js';
 import { producerClient } from './redis-clients.js';
 import { fromEach, masterOf } from './redis-nodes.js';
@@ -86,6 +88,7 @@ export class RedisConnection extends QueueConnection {
   }
 
   workerMade(worker: Worker): void {
+    consumeInBatches(worker);
     const client = worker.getBackend().client as unknown as Promise<Redis | Cluster>;
     client.then(writeEachByTurn).catch(() => undefined); // whoever uses it notices
   }
@@ -95,6 +98,10 @@ export class RedisConnection extends QueueConnection {
       if (node) await assertServes(client);
       else await client.ping();
     });
+  }
+
+  override async add(queue: Queue<DeliveryCard>, entries: readonly DeliveryEntry[]): Promise<void> {
+    await addInScripts(this.producer, queue.keys, entries);
   }
 
   async readMark(lane: Lane): Promise<QueueMark | undefined> {

@@ -155,6 +155,7 @@ function workersOf(app: INestApplicationContext, { queue }: AppConfig): Map<stri
       lockDuration: 60_000,
     });
     worker.on('error', () => undefined);
+    connection.workerMade(worker);
     cleanups.push(() => worker.close(true));
     return [laneName(lane), worker] as const;
   });

@@ -1,0 +1,184 @@
+import type { Queue } from 'bullmq';
+import type { Cluster, Redis } from 'ioredis';
+import type { DeliveryEntry } from './queue-connection.js';
+import { RETENTION } from './retention.js';
+
+/**
+ * BullMQ moves one delivery a script, and a script costs Redis ten times what its commands do. These move many, over the
+ * very keys of BullMQ: its other scripts (locks, stalled deliveries, Bull Board's own) find what they would have made.
+ * They leave out what this platform's deliveries never have (parents, deduplication, delays, limits), and the
+ * stream of events, which nobody here reads. Written for BullMQ 6.7; a test holds them against BullMQ's own.
+ */
+
+/**
+ * Adds deliveries, and leaves those alone that the queue knows.
+ * Keys: prioritized, pc, meta, id, marker. Arguments: prefix of the deliveries' keys, now (ms), then for each
+ * its id, type, data, options, priority.
+ */
+const ADD = `
+local prefix, now = ARGV[1], ARGV[2]
+local scored = {}
+for at = 3, #ARGV, 5 do
+  local id, priority = ARGV[at], ARGV[at + 4]
+  local key = prefix .. id
+  if redis.call('EXISTS', key) == 0 then
+    redis.call('HSET', key, 'name', ARGV[at + 1], 'data', ARGV[at + 2], 'opts', ARGV[at + 3],
+      'timestamp', now, 'delay', 0, 'priority', priority)
+    scored[#scored + 1] = priority
+    scored[#scored + 1] = id
+  end
+end
+local count = #scored / 2
+if count == 0 then return 0 end
+
+redis.call('INCRBY', KEYS[4], count)
+local number = redis.call('INCRBY', KEYS[2], count) - count
+for at = 1, #scored, 2 do
+  number = number + 1
+  scored[at] = string.format('%.0f', scored[at] * 0x100000000 + number % 0x100000000)
+end
+redis.call('ZADD', KEYS[1], unpack(scored))
+if not redis.call('HGET', KEYS[3], 'paused') then redis.call('ZADD', KEYS[5], 0, '0') end
+return count`;
+
+/**
+ * Ends deliveries, and takes others.
+ * Keys: wait, active, prioritized, stalled, delayed, meta, marker, pc, completed, failed. Arguments: prefix, now (ms), how
+ * long a lock holds (ms), the worker's name, how many completed and failed ones are kept, how many end; then for each that
+ * ends its id, its token, `completed` or `failed`, the result or the reason, the stack trace, and 1 where its token then
+ * takes another; then a token for each other one to take, which comes first.
+ * Answers with a code for each that was to end (0, or BullMQ's for a lock or a delivery that is lost, which takes no other),
+ * and the ids that were taken, in the order of their tokens; no ids where the queue is paused, limited or has delayed
+ * ones: that is for BullMQ's own script to judge.
+ */
+const END_AND_TAKE = `
+local prefix, now = ARGV[1], ARGV[2]
+local ending = tonumber(ARGV[7])
+local after = 8 + ending * 6
+local codes, takers = {}, {}
+for at = after, #ARGV do takers[#takers + 1] = ARGV[at] end
+
+local function trim(set, kept)
+  local excess = redis.call('ZCARD', set) - kept
+  if excess <= 0 then return end
+  local old = redis.call('ZPOPMIN', set, math.min(excess, 1000))
+  local keys = {}
+  for at = 1, #old, 2 do
+    keys[at] = prefix .. old[at]
+    keys[at + 1] = keys[at] .. ':logs'
+  end
+  redis.call('UNLINK', unpack(keys))
+end
+
+if ending > 0 then
+  local locks = {}
+  for at = 8, after - 1, 6 do locks[#locks + 1] = prefix .. ARGV[at] .. ':lock' end
+  local held = redis.call('MGET', unpack(locks))
+  local open, ids, done = {}, {}, { completed = {}, failed = {} }
+  for nth = 1, ending do
+    local at = 2 + nth * 6
+    local id, token, outcome, value = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
+    if held[nth] ~= token then
+      codes[nth] = held[nth] and -6 or -2
+    elseif redis.call('LREM', KEYS[2], -1, id) == 0 then
+      codes[nth] = -3
+    else
+      codes[nth] = 0
+      if outcome == 'completed' then
+        redis.call('HSET', prefix .. id, 'returnvalue', value, 'finishedOn', now, 'atm', 1)
+      else
+        redis.call('HSET', prefix .. id, 'failedReason', value, 'finishedOn', now, 'atm', 1, 'stacktrace', ARGV[at + 4])
+      end
+      open[#open + 1] = locks[nth]
+      ids[#ids + 1] = id
+      local set = done[outcome]
+      set[#set + 1] = now
+      set[#set + 1] = id
+      if ARGV[at + 5] == '1' then takers[#takers + 1] = token end
+    end
+  end
+  if #ids > 0 then
+    redis.call('DEL', unpack(open))
+    redis.call('SREM', KEYS[4], unpack(ids))
+  end
+  if #done.completed > 0 then
+    redis.call('ZADD', KEYS[9], unpack(done.completed))
+    trim(KEYS[9], tonumber(ARGV[5]))
+  end
+  if #done.failed > 0 then
+    redis.call('ZADD', KEYS[10], unpack(done.failed))
+    trim(KEYS[10], tonumber(ARGV[6]))
+  end
+end
+
+if #takers == 0 then return { codes, {} } end
+local meta = redis.call('HMGET', KEYS[6], 'paused', 'concurrency', 'max')
+if meta[1] or meta[2] or meta[3] or redis.call('ZCARD', KEYS[5]) > 0 then return { codes } end
+
+local taken = {}
+while #taken < #takers do
+  local id = redis.call('RPOPLPUSH', KEYS[1], KEYS[2])
+  if not id then break end
+  taken[#taken + 1] = id
+end
+if #taken < #takers then
+  local popped = redis.call('ZPOPMIN', KEYS[3], #takers - #taken)
+  local ids = {}
+  for at = 1, #popped, 2 do ids[#ids + 1] = popped[at] end
+  if #ids > 0 then redis.call('LPUSH', KEYS[2], unpack(ids)) else redis.call('DEL', KEYS[8]) end
+  for _, id in ipairs(ids) do taken[#taken + 1] = id end
+end
+for nth, id in ipairs(taken) do
+  redis.call('SET', prefix .. id .. ':lock', takers[nth], 'PX', ARGV[3])
+  redis.call('HSET', prefix .. id, 'processedOn', now, 'pb', ARGV[4])
+  redis.call('HINCRBY', prefix .. id, 'ats', 1)
+end
+if redis.call('ZCARD', KEYS[3]) + redis.call('LLEN', KEYS[1]) > 0 then redis.call('ZADD', KEYS[7], 0, '0') end
+return { codes, taken }`;
+
+/** A client that knows the scripts. */
+export interface DeliveryScripts {
+  addDeliveries(...keysAndArguments: (string | number)[]): Promise<number>;
+  endAndTake(...keysAndArguments: (string | number)[]): Promise<[codes: number[], taken?: string[]]>;
+}
+
+/** Teaches a client the scripts. */
+export function withDeliveryScripts<Client extends Redis | Cluster>(
+  client: Client,
+): Client & DeliveryScripts {
+  if (!('endAndTake' in client)) {
+    client.defineCommand('addDeliveries', { numberOfKeys: 5, lua: ADD });
+    client.defineCommand('endAndTake', { numberOfKeys: 10, lua: END_AND_TAKE });
+  }
+  return client as Client & DeliveryScripts;
+}
+
+/** `unpack` bears some thousands, and a script holds up everybody else's. */
+const MOST_ADDED = 500;
+
+const ADDED_TO = ['prioritized', 'pc', 'meta', 'id', 'marker', ''];
+
+/** @param keys of the BullMQ queue; '' stands before those of its deliveries */
+export async function addInScripts(
+  client: Redis | Cluster,
+  keys: Queue['keys'],
+  entries: readonly DeliveryEntry[],
+): Promise<void> {
+  const scripts = withDeliveryScripts(client);
+  const head = ADDED_TO.map((key) => keys[key] ?? '');
+  for (let from = 0; from < entries.length; from += MOST_ADDED) {
+    const words = entries.slice(from, from + MOST_ADDED).flatMap(wordsOf);
+    await scripts.addDeliveries(...head, Date.now(), ...words);
+  }
+}
+
+function wordsOf({ id, name, data, priority }: DeliveryEntry): (string | number)[] {
+  const { keepLogs, ...kept } = RETENTION;
+  return [
+    id,
+    name,
+    JSON.stringify(data),
+    JSON.stringify({ attempts: 1, priority, kl: keepLogs, ...kept }),
+    priority,
+  ];
+}
