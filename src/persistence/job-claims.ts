@@ -3,11 +3,17 @@ import type { ClaimAnswer, ClaimRequest } from '../jobs/job-repository.js';
 import type { Backoff, Json } from '../jobs/job.js';
 import { GroupCommit } from './group-commit.js';
 import { PreparedStatement } from './prepared-statement.js';
-import { idRange } from './rows.js';
+import { idRange, inOrder } from './rows.js';
+
+/** Why a current delivery may not start yet. */
+const HELD = `d.token IS NULL AND (
+      d.run_at > now() OR coalesce(d.expires_at <= now(), false)
+        OR d.queue = ANY (ARRAY(SELECT queue FROM queue_pauses))
+    )`;
 
 /**
- * Rows are locked in the order of their ids before they are written, so that two batches cannot deadlock. The commit
- * need not wait for the disk: a claim that a crash of PostgreSQL takes back is asked for again at settlement.
+ * Rows are asked for, and so locked, in the order of their ids, so that two batches do not deadlock. The commit need not
+ * wait for the disk: a claim that a crash of PostgreSQL takes back is asked for again at settlement.
  * Plan: index lookups by job_id on `dispatch`, then by id in the one or two partitions that $5 and $6 leave.
  */
 const CLAIM = new PreparedStatement(
@@ -17,27 +23,16 @@ WITH quick AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true)
 asked AS MATERIALIZED (
   SELECT a.* FROM quick, unnest($1::uuid[], $2::int[], $3::uuid[], $4::uuid[]) AS a(job_id, delivery, token, worker_id)
 ),
-locked AS MATERIALIZED (
-  SELECT d.job_id, a.token, a.worker_id,
-    d.token IS NULL AND (
-      d.run_at > now() OR coalesce(d.expires_at <= now(), false)
-        OR EXISTS (SELECT FROM queue_pauses p WHERE p.queue = d.queue)
-    ) AS held
-  FROM asked a JOIN dispatch d ON d.job_id = a.job_id
-  WHERE d.token = a.token OR (d.token IS NULL AND d.delivery = a.delivery)
-  ORDER BY d.job_id
-  FOR UPDATE OF d
-),
 taken AS (
   UPDATE dispatch d SET
-    token = CASE WHEN NOT l.held THEN l.token END,
-    worker_id = CASE WHEN NOT l.held THEN l.worker_id END,
-    claimed_at = CASE WHEN NOT l.held THEN coalesce(d.claimed_at, clock_timestamp()) END,
-    pushed_at = CASE WHEN NOT l.held THEN coalesce(d.pushed_at, now()) END,
-    delivery = d.delivery + l.held::int
-  FROM locked l
-  WHERE d.job_id = l.job_id
-  RETURNING l.token, l.held, d.job_id, d.delivery, d.crashes,
+    token = CASE WHEN ${HELD} THEN NULL ELSE a.token END,
+    worker_id = CASE WHEN ${HELD} THEN NULL ELSE a.worker_id END,
+    claimed_at = CASE WHEN ${HELD} THEN NULL ELSE coalesce(d.claimed_at, clock_timestamp()) END,
+    pushed_at = CASE WHEN ${HELD} THEN NULL ELSE coalesce(d.pushed_at, now()) END,
+    delivery = d.delivery + (${HELD})::int
+  FROM asked a
+  WHERE d.job_id = a.job_id AND (d.token = a.token OR (d.token IS NULL AND d.delivery = a.delivery))
+  RETURNING a.token, d.token IS NULL AS held, d.job_id, d.delivery, d.crashes,
     (extract(epoch FROM d.claimed_at - d.run_at) * 1000)::float8 AS waited
 )
 SELECT t.token, t.held, t.job_id, t.delivery, t.crashes, t.waited,
@@ -74,12 +69,13 @@ export class JobClaims {
   }
 
   private async flush(requests: ClaimRequest[]): Promise<ClaimAnswer[]> {
-    const ids = requests.map(({ jobId }) => jobId);
+    const asked = inOrder(requests);
+    const ids = asked.map(({ jobId }) => jobId);
     const rows = await CLAIM.rowsOf<ClaimedRow>(this.database, [
       ids,
-      requests.map(({ delivery }) => delivery),
-      requests.map(({ token }) => token),
-      requests.map(({ workerId }) => workerId),
+      asked.map(({ delivery }) => delivery),
+      asked.map(({ token }) => token),
+      asked.map(({ workerId }) => workerId),
       ...idRange(ids),
     ]);
 

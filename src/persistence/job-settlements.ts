@@ -2,12 +2,12 @@ import type { DataSource } from 'typeorm';
 import type { Settlement } from '../jobs/job-repository.js';
 import { GroupCommit } from './group-commit.js';
 import { PreparedStatement } from './prepared-statement.js';
-import { idRange, rowsOf, toJson } from './rows.js';
+import { idRange, inOrder, rowsOf, toJson } from './rows.js';
 
 /**
  * Everything an attempt leaves behind, in one statement, for those rows alone whose token is still current: the job's
  * state, the attempt, the dead letter, and the end of the dispatch row or its next delivery. A repeated settlement is
- * known by the token on the attempt. Rows are locked in the order of their ids.
+ * known by the token on the attempt. Rows are asked for, and so locked, in the order of their ids.
  * Plan: index lookups by job_id on `dispatch`, by id in the partitions that $7 and $8 leave.
  */
 const SETTLE = `
@@ -16,12 +16,31 @@ asked AS MATERIALIZED (
   SELECT a.* FROM durable, unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::bigint[])
     AS a(job_id, token, outcome, result, error, retry_in)
 ),
-held AS MATERIALIZED (
+ended AS (
+  DELETE FROM dispatch d USING asked a
+  WHERE d.job_id = a.job_id AND d.token = a.token AND a.retry_in IS NULL
+  RETURNING d.job_id, d.token, d.worker_id, d.claimed_at, d.pushed_at, d.delivery, d.progress,
+    a.outcome, a.result, a.error, true AS final
+),
+retried AS MATERIALIZED (
   SELECT d.job_id, d.token, d.worker_id, d.claimed_at, d.pushed_at, d.delivery, d.progress,
-    a.outcome, a.result, a.error, a.retry_in, a.retry_in IS NULL AS final
+    a.outcome, a.result, a.error, false AS final, a.retry_in
   FROM asked a JOIN dispatch d ON d.job_id = a.job_id AND d.token = a.token
+  WHERE a.retry_in IS NOT NULL
   ORDER BY d.job_id
   FOR UPDATE OF d
+),
+again AS (
+  UPDATE dispatch d SET
+    token = NULL, worker_id = NULL, claimed_at = NULL, pushed_at = NULL, alone = false,
+    delivery = d.delivery + 1, run_at = now() + r.retry_in * interval '1 ms'
+  FROM retried r
+  WHERE d.job_id = r.job_id
+),
+held AS (
+  SELECT * FROM ended
+  UNION ALL
+  SELECT job_id, token, worker_id, claimed_at, pushed_at, delivery, progress, outcome, result, error, final FROM retried
 ),
 job AS (
   UPDATE jobs j SET
@@ -49,16 +68,6 @@ attempt AS (
 letter AS (
   INSERT INTO dead_letters (job_id, tenant, status, type, queue)
   SELECT id, tenant, outcome, type, queue FROM job WHERE final AND outcome = 'failed'
-),
-ended AS (
-  DELETE FROM dispatch d USING held h WHERE d.job_id = h.job_id AND h.final
-),
-again AS (
-  UPDATE dispatch d SET
-    token = NULL, worker_id = NULL, claimed_at = NULL, pushed_at = NULL, alone = false,
-    delivery = d.delivery + 1, run_at = now() + h.retry_in * interval '1 ms'
-  FROM held h
-  WHERE d.job_id = h.job_id AND NOT h.final
 )
 SELECT token FROM held`;
 
@@ -92,7 +101,7 @@ export class JobSettlements {
   }
 
   private async flush(settlements: Written[]): Promise<boolean[]> {
-    const tokens = await PREPARED_SETTLE.rowsOf<Token>(this.database, parametersOf(settlements));
+    const tokens = await PREPARED_SETTLE.rowsOf<Token>(this.database, parametersOf(inOrder(settlements)));
     return settledOnes(this.database, settlements, tokens);
   }
 }
@@ -102,7 +111,7 @@ export async function settleWithin(
   transaction: Pick<DataSource, 'query'>,
   settlements: Written[],
 ): Promise<boolean[]> {
-  const tokens = await rowsOf<Token>(transaction, SETTLE, parametersOf(settlements));
+  const tokens = await rowsOf<Token>(transaction, SETTLE, parametersOf(inOrder(settlements)));
   return settledOnes(transaction, settlements, tokens);
 }
 

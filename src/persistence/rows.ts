@@ -120,3 +120,8 @@ export function statusOf({ live, claimed, later, status }: Liveness): JobStatus 
   if (claimed) return 'active';
   return later ? 'delayed' : 'waiting';
 }
+
+/** In the order of their ids, in which all statements lock. */
+export function inOrder<Item extends { jobId: string }>(items: readonly Item[]): Item[] {
+  return items.toSorted((one, other) => (one.jobId < other.jobId ? -1 : one.jobId > other.jobId ? 1 : 0));
+}
