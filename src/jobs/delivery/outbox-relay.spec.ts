@@ -282,6 +282,30 @@ describe('a backlog', () => {
     expect(await jobs.due(lane, 100)).toHaveLength(made.length - WINDOW - 3);
   });
 
+  it('is looked for more often where the queue was filled, and pushed there once much of it is taken', async () => {
+    const { relay, jobs, queue, submit } = setup();
+    await submit(WINDOW + 500);
+    jobs.advance(1_000);
+    const due = jest.spyOn(jobs, 'due');
+    await relay.relayBacklogs();
+    due.mockClear();
+
+    for (let n = 0; n < 200; n++) queue.finish(queue.take(lane)!);
+    await relay.relayBacklogs(true);
+    expect(due).not.toHaveBeenCalled();
+
+    for (let n = 0; n < 100; n++) queue.finish(queue.take(lane)!);
+    await relay.relayBacklogs(true);
+    expect(await queue.depth(lane)).toBe(WINDOW);
+
+    for (let n = 0; n < WINDOW; n++) queue.finish(queue.take(lane)!);
+    await relay.relayBacklogs(true);
+    expect(await queue.depth(lane)).toBe(200);
+    due.mockClear();
+    await relay.relayBacklogs(true);
+    expect(due).not.toHaveBeenCalled(); // nothing more is known to wait
+  });
+
   it('is relayed by the one process that holds the lease', async () => {
     const { relay, relayOf, jobs, queue, submit, take } = setup();
     await relay.relayBacklogs();

@@ -18,6 +18,9 @@ export const WINDOW = 2_000;
 
 const BATCH = 500;
 const BACKLOG_INTERVAL = 250;
+/** A lane whose queue was filled is looked at again so soon (ms), and filled again if there is much room. */
+const FILLED_INTERVAL = 50;
+const MUCH_ROOM = BATCH / 2;
 /** A lane's gate, once looked at, is believed for so long (ms): afresh, and while it is looked at again. */
 const GATE_TTL = 200;
 const LONGEST_BELIEVED = 1_000;
@@ -42,7 +45,10 @@ export class OutboxRelay implements OnApplicationBootstrap, BeforeApplicationShu
   readonly #fresh: QueuedDelivery[] = [];
   readonly #gates = new Map<string, Gate>();
   readonly #looks = new Map<string, Promise<Gate>>();
-  readonly #backlog = new Repeater(() => this.relayBacklogs(), BACKLOG_INTERVAL);
+  readonly #backlog = new Repeater(() => this.relayInTurn(), BACKLOG_INTERVAL);
+  /** Lanes that had more than their queues had room for, when they were last looked at. */
+  readonly #filled = new Set<string>();
+  #lookedAt = -Infinity;
   /** Lanes whose queue did not answer: what is fresh there is left to the record, until the queue answers again. */
   readonly #away = new Map<string, Lane>();
   readonly #marks = new Set<Promise<void>>();
@@ -81,11 +87,25 @@ export class OutboxRelay implements OnApplicationBootstrap, BeforeApplicationShu
     if (this.#fresh.length > 0) this.#pushing ??= this.pushFresh();
   }
 
-  /** Goes over the backlogs that this process holds until none is left that may be pushed. Exposed for tests. */
-  async relayBacklogs(): Promise<void> {
+  /** All lanes at every interval, and in between those that were filled. @returns the pause until the next run, in ms */
+  private async relayInTurn(): Promise<number> {
+    const between = performance.now() - this.#lookedAt < BACKLOG_INTERVAL;
+    if (!between) {
+      this.#lookedAt = performance.now();
+      this.#filled.clear();
+    }
+    await this.relayBacklogs(between);
+    return this.#filled.size > 0 ? FILLED_INTERVAL : BACKLOG_INTERVAL;
+  }
+
+  /**
+   * Goes over the backlogs that this process holds until none is left that may be pushed. Exposed for tests.
+   * @param filledOnly only where a queue was filled, and has much room by now
+   */
+  async relayBacklogs(filledOnly = false): Promise<void> {
     try {
       await this.lookAfterAway();
-      while (await this.relayTurn());
+      while (await this.relayTurn(filledOnly));
       this.#down = false;
     } catch (error) {
       this.goDown(error);
@@ -108,13 +128,13 @@ export class OutboxRelay implements OnApplicationBootstrap, BeforeApplicationShu
    * A batch of each lane, so that a long backlog holds up no other lane, nor a lane whose server is away.
    * @returns whether another turn may find more
    */
-  private async relayTurn(): Promise<boolean> {
+  private async relayTurn(filledOnly: boolean): Promise<boolean> {
     let more = false;
     let fault: { reason: unknown } | undefined;
     for (const lane of await this.leases.held()) {
       if (this.#closing) return false;
       try {
-        more = (await this.relayBatch(lane)) || more;
+        more = (await this.relayBatch(lane, filledOnly)) || more;
       } catch (reason) {
         if (!this.isAway(lane, reason)) fault ??= { reason };
       }
@@ -124,11 +144,17 @@ export class OutboxRelay implements OnApplicationBootstrap, BeforeApplicationShu
   }
 
   /** @returns whether more may be due, and fit */
-  private async relayBatch(lane: Lane): Promise<boolean> {
+  private async relayBatch(lane: Lane, filledOnly: boolean): Promise<boolean> {
+    const key = laneKey(lane);
+    if (filledOnly && !this.#filled.has(key)) return false;
     const room = WINDOW - (await this.queue.depth(lane));
-    if (room <= 0) return false;
+    if (room <= 0) this.#filled.add(key);
+    if (room < (filledOnly ? MUCH_ROOM : 1)) return false;
 
-    const due = await this.jobs.due(lane, Math.min(room, BATCH));
+    const asked = Math.min(room, BATCH);
+    const due = await this.jobs.due(lane, asked);
+    if (due.length === asked) this.#filled.add(key);
+    else this.#filled.delete(key);
     const pushed = await this.push(due.map((delivery) => queuedDelivery(delivery, this.types)));
     return pushed === BATCH;
   }

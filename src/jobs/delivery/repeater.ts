@@ -1,12 +1,15 @@
-/** Runs one task again and again, never twice at a time, with a pause between the end of one run and the next. */
+/**
+ * Runs one task again and again, never twice at a time, with a pause between the end of one run and the next: the one
+ * that it asks for (ms), or else always the same.
+ */
 export class Repeater {
   #timer?: NodeJS.Timeout;
-  #running?: Promise<void>;
+  #running?: Promise<unknown>;
   #stopped = true;
 
   /** @param task must not reject @param interval ms */
   constructor(
-    private readonly task: () => Promise<void>,
+    private readonly task: () => Promise<number | void>,
     private readonly interval: number,
   ) {}
 
@@ -24,8 +27,8 @@ export class Repeater {
 
   private schedule(delay: number): void {
     this.#timer = setTimeout(() => {
-      this.#running = this.task().finally(() => {
-        if (!this.#stopped) this.schedule(this.interval);
+      this.#running = this.task().then((pause) => {
+        if (!this.#stopped) this.schedule(pause ?? this.interval);
       });
     }, delay);
   }
