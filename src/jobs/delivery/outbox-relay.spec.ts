@@ -38,7 +38,7 @@ function setup(shards = 1) {
     }
     return taken;
   };
-  return { jobs, queue, relay: relayOf(), relayOf, submit, take };
+  return { jobs, queue, types, relay: relayOf(), relayOf, submit, take };
 }
 
 const idsOf = (jobs: Job[]): string[] => jobs.map(({ id }) => id);
@@ -99,6 +99,27 @@ describe('what was committed just now', () => {
     jobs.advance(1_000);
     await relay.relayBacklogs();
     expect(take()).toEqual(idsOf([...old, ...fresh]));
+  });
+
+  it('makes no delivery while it knows that there is a backlog', async () => {
+    const { relay, jobs, types, submit } = setup();
+    await submit(1);
+    jobs.advance(1_000);
+    const display = jest.spyOn(types.find('send_email')!, 'display');
+    const clock = jest.spyOn(performance, 'now').mockReturnValue(0);
+    relay.wake(await submit(1));
+    await turns();
+    expect(display).toHaveBeenCalledTimes(1);
+
+    clock.mockReturnValue(199);
+    relay.wake(await submit(1));
+    expect(display).toHaveBeenCalledTimes(1);
+
+    clock.mockReturnValue(200);
+    relay.wake(await submit(1));
+    expect(display).toHaveBeenCalledTimes(2);
+    await turns();
+    clock.mockRestore();
   });
 
   it('does not wait for another look at a gate that was open a moment ago, but for one that is too old', async () => {

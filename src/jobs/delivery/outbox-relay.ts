@@ -78,10 +78,11 @@ export class OutboxRelay implements OnApplicationBootstrap, BeforeApplicationShu
 
   /** Tells of jobs that were committed just now. Never waits, never fails. */
   wake(jobs: readonly Job[]): void {
-    if (this.#closing) return;
+    if (this.#closing || this.#down) return;
     for (const job of jobs) {
-      if (job.status !== 'waiting' || this.#down || this.#fresh.length >= MOST_FRESH) continue;
-      if (this.#away.has(laneKey(job))) continue;
+      if (job.status !== 'waiting' || this.#fresh.length >= MOST_FRESH) continue;
+      const key = laneKey(job);
+      if (this.#away.has(key) || this.isShut(key)) continue;
       this.#fresh.push(queuedDelivery({ ...job, jobId: job.id, priority: job.options.priority }, this.types));
     }
     if (this.#fresh.length > 0) this.#pushing ??= this.pushFresh();
@@ -110,6 +111,13 @@ export class OutboxRelay implements OnApplicationBootstrap, BeforeApplicationShu
     } catch (error) {
       this.goDown(error);
     }
+  }
+
+  /** Its deliveries would be thrown away: while a lane has a backlog, or no room, none is made. */
+  private isShut(key: string): boolean {
+    const gate = this.#gates.get(key);
+    if (!gate || (gate.open && gate.room > 0)) return false;
+    return performance.now() - gate.at < GATE_TTL;
   }
 
   /** Also of lanes that another process relays: what is fresh here goes there again. */
