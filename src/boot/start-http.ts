@@ -4,6 +4,7 @@ import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { OpenAPIObject } from '@nestjs/swagger';
 import type { AppConfig } from '../config/app-config.js';
 import { mountSwagger, openApiDocument } from '../dashboard/swagger.js';
+import { EdgeAdapter } from '../http/edge.adapter.js';
 import { configureHttp } from '../http/http-edge.js';
 import { JobTypeRegistry } from '../job-types/job-type-registry.js';
 import { BootLogger } from './boot-logger.js';
@@ -18,7 +19,7 @@ export async function startHttp(
   config: AppConfig,
   describe = (app: NestExpressApplication): OpenAPIObject => documentOf(app, app, config),
 ): Promise<NestExpressApplication> {
-  const app = await NestFactory.create<NestExpressApplication>(module, {
+  const app = await NestFactory.create<NestExpressApplication>(module, new EdgeAdapter(), {
     bodyParser: false,
     abortOnError: false,
     logger: new BootLogger(config.log),

@@ -14,6 +14,7 @@ import { HomeController } from '../../src/dashboard/home.controller.js';
 import { mountSwagger, openApiDocument } from '../../src/dashboard/swagger.js';
 import { HealthModule } from '../../src/health/health.module.js';
 import { ConfigModule } from '../../src/config/config.module.js';
+import { EdgeAdapter } from '../../src/http/edge.adapter.js';
 import { configureHttp } from '../../src/http/http-edge.js';
 import { LoopLag } from '../../src/http/loop-lag.js';
 import { SheddingModule } from '../../src/http/shedding.module.js';
@@ -305,7 +306,7 @@ async function start(http: Partial<AppConfig['http']> = {}): Promise<Running> {
   })
   class TestModule {}
 
-  const app = await NestFactory.create<NestExpressApplication>(TestModule, {
+  const app = await NestFactory.create<NestExpressApplication>(TestModule, new EdgeAdapter(), {
     bodyParser: false,
     logger: false,
   });
@@ -365,6 +366,7 @@ describe('the HTTP edge', () => {
 
       expect(response.status).toBe(202);
       expect(response.headers.get('location')).toBe(`/jobs/${ID}`);
+      expect(response.headers.get('content-type')).toBe('application/json; charset=utf-8');
       expect(job).toMatchObject({
         id: ID,
         type: 'send_email',
@@ -718,6 +720,15 @@ describe('the HTTP edge', () => {
       expect(headers.get('content-security-policy')).toContain("script-src 'self';");
       expect(headers.get('content-security-policy')).not.toContain('upgrade-insecure-requests');
       expect(headers.get('x-content-type-options')).toBe('nosniff');
+    });
+
+    it('are on every answer', async () => {
+      for (const answer of [post('/jobs', validEmail), get('/jobs'), get('/nothing'), post('/jobs', '{')]) {
+        const { headers } = await answer;
+        expect(headers.get('content-security-policy')).toContain("frame-ancestors 'none'");
+        expect(headers.get('x-content-type-options')).toBe('nosniff');
+        expect(headers.get('cross-origin-resource-policy')).toBe('same-origin');
+      }
     });
 
     it('lets no page of another site in', async () => {

@@ -7,6 +7,7 @@ import { withoutLimits } from '../support/admission.js';
 import type { AppConfig } from '../../src/config/app-config.js';
 import { openApiDocument } from '../../src/dashboard/swagger.js';
 import { ConfigModule } from '../../src/config/config.module.js';
+import { EdgeAdapter } from '../../src/http/edge.adapter.js';
 import { configureHttp } from '../../src/http/http-edge.js';
 import { SheddingModule } from '../../src/http/shedding.module.js';
 import { JobTypeRegistry } from '../../src/job-types/job-type-registry.js';
@@ -88,7 +89,10 @@ describe('Idempotency-Key over HTTP', () => {
 
   beforeAll(async () => {
     Logger.overrideLogger(false);
-    app = await NestFactory.create<NestExpressApplication>(TestModule, { bodyParser: false, logger: false });
+    app = await NestFactory.create<NestExpressApplication>(TestModule, new EdgeAdapter(), {
+      bodyParser: false,
+      logger: false,
+    });
     configureHttp(app, config);
     await app.listen(0, '127.0.0.1');
     url = await app.getUrl();
