@@ -7,7 +7,7 @@ import { apiKeyMiddleware } from '../auth/api-key.middleware.js';
 import type { AppConfig } from '../config/app-config.js';
 import { refuseWrongMethods } from './allowed-methods.js';
 import { answerBrokenRequests } from './broken-request.js';
-import { requireJson, requireUtf8 } from './json-body.js';
+import { parseJson, requireJson } from './json-body.js';
 import { LoadShedding } from './load-shedding.js';
 import { ProblemFilter } from './problem.filter.js';
 
@@ -26,9 +26,7 @@ export function configureHttp(app: NestExpressApplication, { http }: AppConfig):
   app.use(noIcon);
   app.use(allowedHostsMiddleware(http.apiKeys, http.allowedHosts), apiKeyMiddleware(http.apiKeys));
   app.use(refuseWrongMethods(), requireJson, app.get(LoadShedding, { strict: false }).middleware);
-  // A variable, because Nest's type does not know `verify`, which it passes on to body-parser.
-  const parsing = { limit: http.bodyLimit, verify: requireUtf8 };
-  app.useBodyParser('json', parsing);
+  app.use(parseJson(http.bodyLimit));
   app.useGlobalFilters(new ProblemFilter());
 
   const server: Server = app.getHttpServer();
