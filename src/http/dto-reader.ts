@@ -1,6 +1,7 @@
 import type { Type } from '@nestjs/common';
 import { getMetadataStorage, ValidateIf, validateSync, type ValidatorOptions } from 'class-validator';
 import type { Violation } from '../jobs/job.errors.js';
+import { isSurelyValid } from './dto-rules.js';
 
 /** Enough to mend a request by; a hostile one cannot make more of them. */
 const MOST_VIOLATIONS = 100;
@@ -58,6 +59,7 @@ export function readDto<T extends object>(dto: Type<T>, value: unknown, path: st
       given[key] = readNested(nesting, given[key], join(path, key), found);
   }
   const read = Object.assign(new dto(), given);
+  if (isSurelyValid(dto, read)) return read;
   for (const { property, constraints } of validateSync(read, VALIDATION)) {
     for (const message of Object.values(constraints ?? {})) add(found, join(path, property), message);
   }
