@@ -27,7 +27,7 @@ const SCENARIOS: readonly Scenario[] = [
   singleSubmit,
   bulkSubmit,
   workerThroughput(100),
-  workerThroughput(200, ['BullMQ alone', 'hand-written', 'platform']),
+  workerThroughput(200, ['BullMQ alone', 'hand-written', 'platform', 'platform, two processes']),
   latency,
   reads,
   memory,

@@ -27,6 +27,7 @@ import { Operations1764450000000 } from './migrations/1764450000000-operations.j
 import { KeptStatistics1764500000000 } from './migrations/1764500000000-kept-statistics.js';
 import { Schedules1764600000000 } from './migrations/1764600000000-schedules.js';
 import { Retention1764700000000 } from './migrations/1764700000000-retention.js';
+import { RoomForUpdates1764800000000 } from './migrations/1764800000000-room-for-updates.js';
 import { watchedClient } from './watched-client.js';
 
 /** A request waits this long for a connection, in ms; then the record counts as unavailable. */
@@ -74,6 +75,7 @@ export function dataSourceOptions({ database }: Pick<AppConfig, 'database'>): Da
       KeptStatistics1764500000000,
       Schedules1764600000000,
       Retention1764700000000,
+      RoomForUpdates1764800000000,
     ],
     migrationsTableName: 'migrations',
     synchronize: false,

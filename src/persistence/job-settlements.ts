@@ -18,14 +18,14 @@ asked AS MATERIALIZED (
 ),
 ended AS (
   DELETE FROM dispatch d USING asked a
-  WHERE d.job_id = a.job_id AND d.token = a.token AND a.retry_in IS NULL
+  WHERE d.job_id = a.job_id AND (d.token = a.token) IS TRUE AND a.retry_in IS NULL
   RETURNING d.job_id, d.token, d.worker_id, d.claimed_at, d.pushed_at, d.delivery, d.progress,
     a.outcome, a.result, a.error, true AS final
 ),
 retried AS MATERIALIZED (
   SELECT d.job_id, d.token, d.worker_id, d.claimed_at, d.pushed_at, d.delivery, d.progress,
     a.outcome, a.result, a.error, false AS final, a.retry_in
-  FROM asked a JOIN dispatch d ON d.job_id = a.job_id AND d.token = a.token
+  FROM asked a JOIN dispatch d ON d.job_id = a.job_id AND (d.token = a.token) IS TRUE
   WHERE a.retry_in IS NOT NULL
   ORDER BY d.job_id
   FOR UPDATE OF d

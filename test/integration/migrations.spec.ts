@@ -107,6 +107,18 @@ function describeMigrations(server: string, binaries: 'embedded' | 'system'): vo
         }
       });
 
+      it('leave half of a page of jobs to their updates, today and in days to come', async () => {
+        const database = await migrated();
+        await database.query('SELECT ensure_partitions(0, 9)');
+
+        const rows: { options: string[] }[] = await database.query(
+          `SELECT reloptions AS options FROM pg_class WHERE relname ~ '^jobs_\\d{8}$' AND relname >= 'jobs_' || to_char(now() AT TIME ZONE 'UTC', 'YYYYMMDD')`,
+        );
+
+        expect(rows).toHaveLength(10);
+        for (const { options } of rows) expect(options).toEqual(['fillfactor=50']);
+      });
+
       it('are made once, however often and by however many they are asked for', async () => {
         const database = await migrated();
         const ensure = async (): Promise<number> => {
