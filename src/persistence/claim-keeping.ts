@@ -1,5 +1,6 @@
 import type { DataSource } from 'typeorm';
 import type { AttemptReport, HeldClaim, Reaped } from '../jobs/job-repository.js';
+import { throughDeadlocks } from './database-error.js';
 import { rowsOf, toJson } from './rows.js';
 
 const BACK_TO_WAITING = `
@@ -117,7 +118,8 @@ export class ClaimKeeping {
   }
 
   releaseAll(workerId: string, reason: string): Promise<number> {
-    return this.count(RELEASE, [null, workerId, reason, 0]);
+    // A worker that goes asks once: what it does not hand back counts as crashed.
+    return throughDeadlocks(() => this.count(RELEASE, [null, workerId, reason, 0]));
   }
 
   async markAlone({ jobId, token }: HeldClaim): Promise<boolean> {

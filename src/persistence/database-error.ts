@@ -20,13 +20,28 @@ function isProgrammingError(error: unknown): boolean {
 }
 
 /**
- * The server is gone, going, full, or took too long: another try may succeed. Classes 08 (connection), 53 (resources),
- * 57 (operator intervention, time-outs), 25006 (read-only stand-by), and what is neither the server's word nor our fault.
+ * The server is gone, going, full, or took too long: another try may succeed. Classes 08 (connection), 40 (rolled back, as
+ * after a deadlock), 53 (resources), 57 (operator intervention, time-outs), 25006 (read-only stand-by), and what is
+ * neither the server's word nor our fault.
  */
 export function isUnavailable(error: unknown): boolean {
   const state = sqlStateOf(error);
   if (state === undefined) return !isProgrammingError(error);
-  return /^(08|53|57)/.test(state) || state === '25006' || isLockTimeout(error);
+  return /^(08|40|53|57)/.test(state) || state === '25006' || isLockTimeout(error);
+}
+
+export function isDeadlock(error: unknown): boolean {
+  return sqlStateOf(error) === '40P01';
+}
+
+/** Whoever loses a deadlock need only ask again: five times at most. */
+export async function throughDeadlocks<T>(call: () => Promise<T>, tries = 5): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    if (!isDeadlock(error) || tries <= 1) throw error;
+    return throughDeadlocks(call, tries - 1);
+  }
 }
 
 export function isLockTimeout(error: unknown): boolean {

@@ -6,7 +6,7 @@ import { QueuePauseEntity } from './entities/queue-pause.entity.js';
 import { LaneLeaseEntity } from './entities/lane-lease.entity.js';
 import { GroupCommit } from './group-commit.js';
 import { PreparedStatement } from './prepared-statement.js';
-import { inOrder, rowsOf } from './rows.js';
+import { rowsOf } from './rows.js';
 
 /** Stored sizes beyond this are not read for display. */
 const LARGEST_SHOWN = 2_000;
@@ -64,17 +64,22 @@ SELECT NOT ${OPEN} OR EXISTS (
 ) AS backlog`;
 
 /**
- * Conditional on the same delivery and on nobody having claimed: a late mark must not swallow the next delivery. A mark that
- * a crash takes back costs a push that changes nothing: it need not wait for the disk.
+ * Conditional on the same delivery and on nobody having claimed: a late mark must not swallow the next delivery. Who holds
+ * a row just now most likely claims it, and needs no mark: none is waited for. A mark that is missing costs a push that
+ * changes nothing, so that its commit need not wait for the disk.
  * Plan: lookups by job_id, and never the index over all that waits to be pushed, which `pushed_at IS NULL` would allow.
  */
 const MARK_PUSHED = new PreparedStatement(
   'mark_pushed',
   `
 WITH quick AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true)),
-pushed AS MATERIALIZED (SELECT p.* FROM quick, unnest($1::uuid[], $2::int[]) AS p(job_id, delivery))
-UPDATE dispatch d SET pushed_at = now() FROM pushed p
-WHERE d.job_id = p.job_id AND d.delivery = p.delivery AND num_nulls(d.token, d.pushed_at) = 2`,
+pushed AS MATERIALIZED (SELECT p.* FROM quick, unnest($1::uuid[], $2::int[]) AS p(job_id, delivery)),
+free AS MATERIALIZED (
+  SELECT d.job_id FROM pushed p JOIN dispatch d ON d.job_id = p.job_id
+  WHERE d.delivery = p.delivery AND num_nulls(d.token, d.pushed_at) = 2
+  FOR UPDATE OF d SKIP LOCKED
+)
+UPDATE dispatch d SET pushed_at = now() FROM free f WHERE d.job_id = f.job_id`,
 );
 
 const PUSHES = { rowsOf: (deliveries: readonly Delivery[]) => deliveries.length };
@@ -141,7 +146,7 @@ interface DueRow {
 /** What the relay and the reconciler read and write: which deliveries are due, pushed, or lost. */
 export class DispatchLedger {
   readonly #marks = new GroupCommit(async (pushes: (readonly Delivery[])[]): Promise<void[]> => {
-    await MARK_PUSHED.rowsOf(this.database, columns(inOrder(pushes.flat())));
+    await MARK_PUSHED.rowsOf(this.database, columns(pushes.flat()));
     return pushes.map(() => undefined);
   }, PUSHES);
 

@@ -1,4 +1,4 @@
-import { isDataError, isLockTimeout, isUnavailable, sqlStateOf } from './database-error.js';
+import { isDataError, isDeadlock, isLockTimeout, isUnavailable, throughDeadlocks } from './database-error.js';
 
 /** Bounds of one flush. A single item that exceeds them alone is flushed alone. */
 export interface FlushLimits {
@@ -21,8 +21,6 @@ interface Pending<Item, Answer> {
 }
 
 const DEFAULT_LIMITS: FlushLimits = { rows: 2_000, bytes: 8 * 1_048_576 };
-const DEADLOCK = '40P01';
-const DEADLOCK_TRIES = 5;
 const MOST_LOCKED = 2;
 
 /**
@@ -74,16 +72,16 @@ export class GroupCommit<Item, Answer> {
     return this.#pending.splice(0, count);
   }
 
-  private async settle(batch: Pending<Item, Answer>[], tries = 1): Promise<void> {
+  private async settle(batch: Pending<Item, Answer>[]): Promise<void> {
     try {
-      const answers = await this.flush(batch.map(({ item }) => item));
+      const answers = await throughDeadlocks(() => this.flush(batch.map(({ item }) => item)));
       batch.forEach(({ resolve }, index) => resolve(answers[index] as Answer));
     } catch (error) {
-      if (sqlStateOf(error) === DEADLOCK && tries < DEADLOCK_TRIES) return this.settle(batch, tries + 1);
       if (isDataError(error) && batch.length > 1) return this.bisect(batch);
       if (isLockTimeout(error) && batch.length > 1) return this.oneByOne(batch);
 
-      const alsoLost = !isLockTimeout(error) && isUnavailable(error) ? this.#pending.splice(0) : [];
+      const ofOthers = isLockTimeout(error) || isDeadlock(error);
+      const alsoLost = !ofOthers && isUnavailable(error) ? this.#pending.splice(0) : [];
       for (const { reject } of [...batch, ...alsoLost]) reject(error);
     }
   }

@@ -100,8 +100,14 @@ export class JobSettlements {
     return this.#commits.submit(written(settlement));
   }
 
+  /** Ends and retries apart: each statement locks all its rows in one order. */
   private async flush(settlements: Written[]): Promise<boolean[]> {
-    const tokens = await PREPARED_SETTLE.rowsOf<Token>(this.database, parametersOf(inOrder(settlements)));
+    const tokens: Token[] = [];
+    for (const ends of [true, false]) {
+      const some = inOrder(settlements.filter(({ retryIn }) => (retryIn === null) === ends));
+      if (some.length > 0)
+        tokens.push(...(await PREPARED_SETTLE.rowsOf<Token>(this.database, parametersOf(some))));
+    }
     return settledOnes(this.database, settlements, tokens);
   }
 }

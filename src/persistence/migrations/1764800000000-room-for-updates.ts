@@ -18,10 +18,15 @@ export class RoomForUpdates1764800000000 implements MigrationInterface {
 async function setFillFactor(runner: QueryRunner, from: number, to: number): Promise<void> {
   await runner.query(`
     DO $$
-    DECLARE part regclass;
+    DECLARE
+      part regclass;
+      known text := pg_get_functiondef('ensure_partitions(int, int)'::regprocedure);
+      changed text := replace(known, 'WHEN ''jobs'' THEN ${from} ELSE', 'WHEN ''jobs'' THEN ${to} ELSE');
     BEGIN
-      EXECUTE replace(pg_get_functiondef('ensure_partitions(int, int)'::regprocedure),
-        'WHEN ''jobs'' THEN ${from} ELSE', 'WHEN ''jobs'' THEN ${to} ELSE');
+      IF changed = known THEN
+        RAISE EXCEPTION 'ensure_partitions is not the one that this migration knows';
+      END IF;
+      EXECUTE changed;
       FOR part IN
         SELECT inhrelid::regclass FROM pg_inherits
         WHERE inhparent = 'jobs'::regclass
