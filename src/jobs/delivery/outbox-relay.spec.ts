@@ -327,6 +327,44 @@ describe('a backlog', () => {
     expect(due).not.toHaveBeenCalled(); // nothing more is known to wait
   });
 
+  it('of a queue that is emptied as fast as it is filled holds up no other for long', async () => {
+    const { relay, jobs, queue, submit } = setup(2);
+    const made = await submit(3 * WINDOW);
+    const [here, there] = [0, 1].map((shard) => made.filter((job) => job.shard === shard));
+    jobs.advance(1_000);
+    await jobs.markPushed(there!.map(({ id: jobId }) => ({ jobId, delivery: 1 })));
+    await relay.relayBacklogs();
+    const pushed = new Set<string>();
+    jest.spyOn(queue, 'depth').mockResolvedValue(0);
+    jest.spyOn(jobs, 'due').mockImplementation(async (lane, limit) => {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      pushed.add(`${lane.queue}-${lane.shard}`);
+      const [job] = here!;
+      const due = {
+        ...lane,
+        jobId: job!.id,
+        delivery: 1,
+        type: 'send_email',
+        priority: 100,
+        data: job!.data,
+      };
+      return lane.shard === 0 ? Array.from({ length: limit }, () => due) : [];
+    });
+
+    const until = Date.now() + 3_000;
+    relay.onApplicationBootstrap();
+    while (!pushed.has('default-1') && Date.now() < until)
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    const seen = pushed.has('default-1');
+    pushed.clear();
+    while (!pushed.has('default-1') && Date.now() < until)
+      await new Promise((resolve) => setTimeout(resolve, 10));
+
+    expect([seen, pushed.has('default-1')]).toEqual([true, true]);
+    jest.mocked(jobs.due).mockResolvedValue([]);
+    await relay.beforeApplicationShutdown();
+  });
+
   it('is relayed by the one process that holds the lease', async () => {
     const { relay, relayOf, jobs, queue, submit, take } = setup();
     await relay.relayBacklogs();

@@ -90,7 +90,7 @@ export class OutboxRelay implements OnApplicationBootstrap, BeforeApplicationShu
 
   /** All lanes at every interval, and in between those that were filled. @returns the pause until the next run, in ms */
   private async relayInTurn(): Promise<number> {
-    const between = performance.now() - this.#lookedAt < BACKLOG_INTERVAL;
+    const between = !this.isTimeForAll();
     if (!between) {
       this.#lookedAt = performance.now();
       this.#filled.clear();
@@ -99,14 +99,19 @@ export class OutboxRelay implements OnApplicationBootstrap, BeforeApplicationShu
     return this.#filled.size > 0 ? FILLED_INTERVAL : BACKLOG_INTERVAL;
   }
 
+  private isTimeForAll(): boolean {
+    return performance.now() - this.#lookedAt >= BACKLOG_INTERVAL;
+  }
+
   /**
    * Goes over the backlogs that this process holds until none is left that may be pushed. Exposed for tests.
    * @param filledOnly only where a queue was filled, and has much room by now
    */
   async relayBacklogs(filledOnly = false): Promise<void> {
     try {
-      await this.lookAfterAway();
-      while (await this.relayTurn(filledOnly));
+      if (!filledOnly) await this.lookAfterAway();
+      // Others are looked at again in time, however long those that were filled go on.
+      while ((await this.relayTurn(filledOnly)) && !(filledOnly && this.isTimeForAll()));
       this.#down = false;
     } catch (error) {
       this.goDown(error);

@@ -57,3 +57,14 @@ it('never runs when it is stopped before its first run, or was never started', a
 
   expect(task).not.toHaveBeenCalled();
 });
+
+it('waits as long as the run asks it to', async () => {
+  const task = jest.fn(() => Promise.resolve(20));
+  new Repeater(task, 100).start();
+  await jest.advanceTimersByTimeAsync(0);
+
+  await jest.advanceTimersByTimeAsync(19);
+  expect(task).toHaveBeenCalledTimes(1);
+  await jest.advanceTimersByTimeAsync(1);
+  expect(task).toHaveBeenCalledTimes(2);
+});

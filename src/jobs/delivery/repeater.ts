@@ -4,7 +4,7 @@
  */
 export class Repeater {
   #timer?: NodeJS.Timeout;
-  #running?: Promise<unknown>;
+  #running?: Promise<void>;
   #stopped = true;
 
   /** @param task must not reject @param interval ms */
@@ -27,9 +27,16 @@ export class Repeater {
 
   private schedule(delay: number): void {
     this.#timer = setTimeout(() => {
-      this.#running = this.task().then((pause) => {
-        if (!this.#stopped) this.schedule(pause ?? this.interval);
-      });
+      this.#running = this.run();
     }, delay);
+  }
+
+  private async run(): Promise<void> {
+    let pause: number | void = undefined;
+    try {
+      pause = await this.task();
+    } finally {
+      if (!this.#stopped) this.schedule(pause ?? this.interval);
+    }
   }
 }
