@@ -12,7 +12,7 @@ let handled: unknown[];
 
 beforeAll(async () => {
   const adapter = new EdgeAdapter();
-  adapter.initHttpServer();
+  adapter.initHttpServer({});
   server = adapter.getHttpServer();
   server.prependListener('request', (request, response) => (born = prototypesOf(request, response)));
 
@@ -46,4 +46,8 @@ it('makes requests and answers that Express leaves as they are', async () => {
 
 it('serves applications that are mounted on it', async () => {
   expect(await (await fetch(`${url}/inner`)).json()).toEqual({ path: '/', base: '/inner' });
+});
+
+it('refuses what its server would not do', () => {
+  expect(() => new EdgeAdapter().initHttpServer({ httpsOptions: {} })).toThrow('plain server');
 });

@@ -1,4 +1,5 @@
 import { createServer, IncomingMessage, ServerResponse } from 'node:http';
+import type { NestApplicationOptions } from '@nestjs/common';
 import { ExpressAdapter } from '@nestjs/platform-express';
 
 /** What Express gives to each request and answer as its prototype; its types leave them out. */
@@ -13,7 +14,13 @@ interface Prototypes {
  * they are made with that prototype, and Express finds nothing to change.
  */
 export class EdgeAdapter extends ExpressAdapter {
-  override initHttpServer(): void {
+  override initHttpServer({
+    httpsOptions,
+    forceCloseConnections,
+    return503OnClosing,
+  }: NestApplicationOptions): void {
+    if (httpsOptions || forceCloseConnections || return503OnClosing)
+      throw new Error('this adapter makes a plain server: httpsOptions and the like are not supported');
     const express: Prototypes & Parameters<typeof createServer>[1] = this.getInstance();
     class EdgeRequest extends IncomingMessage {}
     class EdgeResponse extends ServerResponse {}

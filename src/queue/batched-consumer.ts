@@ -69,7 +69,7 @@ export function consumeInBatches(worker: Worker): void {
   };
 }
 
-/** What somebody else put into the queue may have parents and more, and is BullMQ's own to end. */
+/** What somebody else put into the queue may have parents and more, and is BullMQ's own to end: as failed, see JobsProcessor. */
 function isOurs(id: string | undefined): id is string {
   return parseDeliveryId(id) !== undefined;
 }
@@ -140,7 +140,7 @@ class Batches {
       for (const [nth, one] of ending.entries()) {
         const code = codes[nth] ?? 0;
         if (code < 0) one.reject(this.refusal(one.id, code));
-        else if (one.takesNext) takers.push(one);
+        else if (code === 0 && one.takesNext) takers.push(one);
         else one.resolve([]);
       }
       takers.forEach((taker, nth) => this.give(taker, ids && { id: ids[nth], now }));

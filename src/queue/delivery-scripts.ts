@@ -47,7 +47,8 @@ return count`;
  * long a lock holds (ms), the worker's name, how many completed and failed ones are kept, how many end; then for each that
  * ends its id, its token, `completed` or `failed`, the result or the reason, the stack trace, and 1 where its token then
  * takes another; then a token for each other one to take, which comes first.
- * Answers with a code for each that was to end (0, or BullMQ's for a lock or a delivery that is lost, which takes no other),
+ * Answers with a code for each that was to end (0; 1 where it had ended before, which somebody asks whose first answer was
+ * lost; or BullMQ's for a lock or a delivery that is lost: neither takes another),
  * and the ids that were taken, in the order of their tokens; no ids where the queue is paused, limited or has delayed
  * ones: that is for BullMQ's own script to judge.
  */
@@ -79,9 +80,11 @@ if ending > 0 then
     local at = 2 + nth * 6
     local id, token, outcome, value = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
     if held[nth] ~= token then
-      codes[nth] = held[nth] and -6 or -2
+      codes[nth] = held[nth] and -6 or redis.call('HEXISTS', prefix .. id, 'finishedOn') == 1 and 1 or -2
     elseif redis.call('LREM', KEYS[2], -1, id) == 0 then
       codes[nth] = -3
+      open[#open + 1] = locks[nth]
+      ids[#ids + 1] = id
     else
       codes[nth] = 0
       if outcome == 'completed' then
