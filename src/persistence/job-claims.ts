@@ -1,9 +1,9 @@
 import type { DataSource } from 'typeorm';
 import type { ClaimAnswer, ClaimRequest } from '../jobs/job-repository.js';
 import type { Backoff, Json } from '../jobs/job.js';
+import { DayStatement } from './day-statement.js';
 import { GroupCommit } from './group-commit.js';
-import { PreparedStatement } from './prepared-statement.js';
-import { idRange, inOrder } from './rows.js';
+import { inOrder } from './rows.js';
 
 /** Why a current delivery may not start yet. */
 const HELD = `d.token IS NULL AND (
@@ -14,11 +14,12 @@ const HELD = `d.token IS NULL AND (
 /**
  * Rows are asked for, and so locked, in the order of their ids, so that two batches do not deadlock. The commit need not
  * wait for the disk: a claim that a crash of PostgreSQL takes back is asked for again at settlement.
- * Plan: index lookups by job_id on `dispatch`, then by id in the one or two partitions that $5 and $6 leave.
+ * Plan: index lookups by job_id on `dispatch`, then by id in `jobs`.
  */
-const CLAIM = new PreparedStatement(
+const CLAIM = new DayStatement(
   'claim_jobs',
-  `
+  4,
+  ({ jobs, pruned }) => `
 WITH quick AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true)),
 asked AS MATERIALIZED (
   SELECT a.* FROM quick, unnest($1::uuid[], $2::int[], $3::uuid[], $4::uuid[]) AS a(job_id, delivery, token, worker_id)
@@ -37,7 +38,7 @@ taken AS (
 )
 SELECT t.token, t.held, t.job_id, t.delivery, t.crashes, t.waited,
   j.tenant, j.type, j.queue, j.data, j.run, j.attempts_made, j.max_attempts, j.backoff, j.timeout_ms
-FROM taken t JOIN jobs j ON j.id = t.job_id AND j.id BETWEEN $5 AND $6`,
+FROM taken t JOIN ${jobs} j ON j.id = t.job_id ${pruned}`,
 );
 
 interface ClaimedRow {
@@ -71,12 +72,11 @@ export class JobClaims {
   private async flush(requests: ClaimRequest[]): Promise<ClaimAnswer[]> {
     const asked = inOrder(requests);
     const ids = asked.map(({ jobId }) => jobId);
-    const rows = await CLAIM.rowsOf<ClaimedRow>(this.database, [
+    const rows = await CLAIM.rowsOf<ClaimedRow>(this.database, ids, [
       ids,
       asked.map(({ delivery }) => delivery),
       asked.map(({ token }) => token),
       asked.map(({ workerId }) => workerId),
-      ...idRange(ids),
     ]);
 
     // By token, not by id: the queue may deliver one job twice into one batch, and only one of them has it.

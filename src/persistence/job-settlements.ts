@@ -1,16 +1,19 @@
 import type { DataSource } from 'typeorm';
 import type { Settlement } from '../jobs/job-repository.js';
+import { DayStatement } from './day-statement.js';
 import { GroupCommit } from './group-commit.js';
-import { PreparedStatement } from './prepared-statement.js';
 import { idRange, inOrder, rowsOf, toJson } from './rows.js';
 
 /**
  * Everything an attempt leaves behind, in one statement, for those rows alone whose token is still current: the job's
  * state, the attempt, the dead letter, and the end of the dispatch row or its next delivery. A repeated settlement is
  * known by the token on the attempt. Rows are asked for, and so locked, in the order of their ids.
- * Plan: index lookups by job_id on `dispatch`, by id in the partitions that $7 and $8 leave.
+ * Plan: index lookups by job_id on `dispatch`, by id in `jobs`.
  */
-const SETTLE = `
+const SETTLE = new DayStatement(
+  'settle_jobs',
+  6,
+  ({ jobs, attempts, pruned }) => `
 WITH durable AS MATERIALIZED (SELECT set_config('synchronous_commit', 'on', true)),
 asked AS MATERIALIZED (
   SELECT a.* FROM durable, unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::bigint[])
@@ -43,7 +46,7 @@ held AS (
   SELECT job_id, token, worker_id, claimed_at, pushed_at, delivery, progress, outcome, result, error, final FROM retried
 ),
 job AS (
-  UPDATE jobs j SET
+  UPDATE ${jobs} j SET
     status = CASE WHEN h.final THEN h.outcome END,
     result = h.result::json,
     error = h.error::json,
@@ -54,12 +57,12 @@ job AS (
     started_at = h.claimed_at,
     finished_at = CASE WHEN h.final THEN clock_timestamp() END
   FROM held h
-  WHERE j.id = h.job_id AND j.id BETWEEN $7 AND $8
+  WHERE j.id = h.job_id ${pruned}
   RETURNING j.id, j.tenant, j.type, j.queue, j.run, j.attempts_made, j.error,
     h.token, h.worker_id, h.claimed_at, h.outcome, h.final
 ),
 attempt AS (
-  INSERT INTO job_attempts (job_id, tenant, run, number, token, worker, started_at, finished_at, outcome, error)
+  INSERT INTO ${attempts} (job_id, tenant, run, number, token, worker, started_at, finished_at, outcome, error)
   SELECT id, tenant, run, attempts_made, token,
     coalesce((SELECT w.host || ':' || w.pid FROM workers w WHERE w.id = job.worker_id), worker_id::text),
     claimed_at, clock_timestamp(), outcome, error
@@ -69,14 +72,13 @@ letter AS (
   INSERT INTO dead_letters (job_id, tenant, status, type, queue)
   SELECT id, tenant, outcome, type, queue FROM job WHERE final AND outcome = 'failed'
 )
-SELECT token FROM held`;
+SELECT token FROM held`,
+);
 
 /** Plan: lookups by (job_id, …) in the partitions that $3 and $4 leave. */
 const SETTLED = `
 SELECT t.token FROM unnest($1::uuid[], $2::uuid[]) AS a(job_id, token)
 JOIN job_attempts t ON t.job_id = a.job_id AND t.token = a.token AND t.job_id BETWEEN $3 AND $4`;
-
-const PREPARED_SETTLE = new PreparedStatement('settle_jobs', SETTLE);
 
 /** A settlement with its JSON made once, to be measured and stored. */
 interface Written {
@@ -105,8 +107,9 @@ export class JobSettlements {
     const tokens: Token[] = [];
     for (const ends of [true, false]) {
       const some = inOrder(settlements.filter(({ retryIn }) => (retryIn === null) === ends));
-      if (some.length > 0)
-        tokens.push(...(await PREPARED_SETTLE.rowsOf<Token>(this.database, parametersOf(some))));
+      if (some.length === 0) continue;
+      const ids = some.map(({ jobId }) => jobId);
+      tokens.push(...(await SETTLE.rowsOf<Token>(this.database, ids, [ids, ...columnsOf(some)])));
     }
     return settledOnes(this.database, settlements, tokens);
   }
@@ -117,7 +120,10 @@ export async function settleWithin(
   transaction: Pick<DataSource, 'query'>,
   settlements: Written[],
 ): Promise<boolean[]> {
-  const tokens = await rowsOf<Token>(transaction, SETTLE, parametersOf(inOrder(settlements)));
+  const sorted = inOrder(settlements);
+  const ids = sorted.map(({ jobId }) => jobId);
+  const parameters = [ids, ...columnsOf(sorted), ...idRange(ids)];
+  const tokens = await rowsOf<Token>(transaction, SETTLE.whole, parameters);
   return settledOnes(transaction, settlements, tokens);
 }
 
@@ -125,16 +131,14 @@ interface Token {
   token: string;
 }
 
-function parametersOf(settlements: Written[]): unknown[] {
-  const ids = settlements.map(({ jobId }) => jobId);
+/** $2 to $6 of SETTLE. */
+function columnsOf(settlements: Written[]): unknown[][] {
   return [
-    ids,
     settlements.map(({ token }) => token),
     settlements.map(({ outcome }) => outcome),
     settlements.map(({ result }) => result),
     settlements.map(({ error }) => error),
     settlements.map(({ retryIn }) => retryIn),
-    ...idRange(ids),
   ];
 }
 

@@ -5,19 +5,25 @@ import { sqlStateOf } from './database-error.js';
 /** A plan made while a table was small is wrong once it has grown: each connection plans anew after so long (ms). */
 const LONGEST_USE = 10_000;
 
-/** One that takes longer (ms) may well have such a plan: it is planned anew, if its plan is not too young (ms). */
-const SLOW = 5;
+/** One that takes longer (ms, and so much a row) may well have such a plan: it is planned anew, if not just now (ms). */
+const SLOW = { call: 5, row: 0.1 };
 const SHORTEST_USE = 250;
 
 /** The statement is gone (a pooler, DISCARD ALL), there already, or a table has changed its shape under it. */
 const STALE = new Set(['26000', '42P05', '0A000']);
+
+/** What a connection has prepared under the statement's name, and when it was planned. */
+interface Plan {
+  text: string;
+  at: number;
+}
 
 /**
  * A statement that PostgreSQL parses and plans once a connection, and not at every call: over partitioned tables that
  * alone takes half a millisecond to a whole one. For batches whose size makes no difference to the best plan.
  */
 export class PreparedStatement {
-  readonly #plannedAt = new WeakMap<pg.ClientBase, number>();
+  readonly #plans = new WeakMap<pg.ClientBase, Plan>();
 
   /** @param name unique among the platform's statements */
   constructor(
@@ -25,48 +31,45 @@ export class PreparedStatement {
     private readonly sql: string,
   ) {}
 
-  /** The rows are of the caller's shape: as with `rowsOf`, what the driver gives is believed. */
-  async rowsOf<Row>(database: DataSource, parameters: unknown[]): Promise<Row[]> {
+  /**
+   * The rows are of the caller's shape: as with `rowsOf`, what the driver gives is believed.
+   * @param text another form of the statement: a connection has one at a time, and a change costs as much as a new plan
+   */
+  async rowsOf<Row>(database: DataSource, parameters: unknown[], text = this.sql): Promise<Row[]> {
     const runner = database.createQueryRunner();
     try {
-      return await this.ask<Row>(runner, parameters);
+      return await this.ask<Row>(runner, text, parameters);
     } finally {
       await runner.release();
     }
   }
 
-  private async ask<Row>(runner: QueryRunner, values: unknown[]): Promise<Row[]> {
+  private async ask<Row>(runner: QueryRunner, text: string, values: unknown[]): Promise<Row[]> {
     const client = (await runner.connect()) as pg.ClientBase;
-    await this.renew(client);
+    const plan = await this.planned(client, text);
     const start = performance.now();
     try {
-      const { rows } = await client.query<Row & pg.QueryResultRow>({
-        name: this.name,
-        text: this.sql,
-        values,
-      });
-      if (performance.now() - start > SLOW) this.doubt(client);
+      const { rows } = await client.query<Row & pg.QueryResultRow>({ name: this.name, text, values });
+      const end = performance.now();
+      if (isSlow(end - start, values) && end - plan.at > SHORTEST_USE) plan.at = -Infinity;
       return rows;
     } catch (error) {
       if (!STALE.has(sqlStateOf(error) ?? '')) throw error;
-      this.#plannedAt.set(client, -Infinity);
-      const { rows } = await client.query<Row & pg.QueryResultRow>(this.sql, values);
+      plan.at = -Infinity;
+      const { rows } = await client.query<Row & pg.QueryResultRow>(text, values);
       return rows;
     }
   }
 
-  private doubt(client: pg.ClientBase): void {
-    const age = performance.now() - (this.#plannedAt.get(client) ?? 0);
-    if (age > SHORTEST_USE) this.#plannedAt.set(client, -Infinity);
-  }
-
-  private async renew(client: pg.ClientBase): Promise<void> {
-    const plannedAt = this.#plannedAt.get(client);
+  private async planned(client: pg.ClientBase, text: string): Promise<Plan> {
+    const known = this.#plans.get(client);
     const now = performance.now();
-    if (plannedAt !== undefined && now - plannedAt < LONGEST_USE) return;
+    if (known?.text === text && now - known.at < LONGEST_USE) return known;
 
-    if (plannedAt !== undefined) await this.forget(client);
-    this.#plannedAt.set(client, now);
+    if (known) await this.forget(client);
+    const plan = { text, at: now };
+    this.#plans.set(client, plan);
+    return plan;
   }
 
   private async forget(client: pg.ClientBase): Promise<void> {
@@ -75,6 +78,11 @@ export class PreparedStatement {
     });
     delete parsedOn(client)[this.name];
   }
+}
+
+/** A batch comes as columns of its rows. */
+function isSlow(took: number, [column]: unknown[]): boolean {
+  return took > SLOW.call + (Array.isArray(column) ? column.length * SLOW.row : 0);
 }
 
 /** By name, what the driver takes for prepared: its own field, which its types leave out. */

@@ -21,6 +21,13 @@ export function idRange(ids: readonly string[]): [least: string, greatest: strin
   return [least, greatest];
 }
 
+/** What the names of a day's partitions end with; undefined where the range is of more days than one. */
+export function daySuffixOf([least, greatest]: [least: string, greatest: string]): string | undefined {
+  const day = timeOfId(least).toISOString().slice(0, 10);
+  if (timeOfId(greatest).toISOString().slice(0, 10) !== day) return undefined;
+  return `_${day.replaceAll('-', '')}`;
+}
+
 /** The moment of a UUIDv7, to the millisecond. */
 export function timeOfId(id: string): Date {
   return new Date(Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16));

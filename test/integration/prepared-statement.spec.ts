@@ -71,6 +71,25 @@ describe('PreparedStatement', () => {
     expect(await preparedAt('wait_slowly')).not.toBe(first);
   });
 
+  it('may take longer the more rows it has, before it is planned anew', async () => {
+    const wait = new PreparedStatement(
+      'wait_for_rows',
+      'SELECT pg_sleep($2::float8)::text FROM (SELECT cardinality($1::int[])) AS rows',
+    );
+    const rows = Array.from({ length: 1_000 }, (_, index) => index);
+    await wait.rowsOf(database, [rows, 0]);
+    const first = await preparedAt('wait_for_rows');
+
+    await sleep(260);
+    await wait.rowsOf(database, [rows, 0.02]);
+    await wait.rowsOf(database, [rows, 0]);
+    expect(await preparedAt('wait_for_rows')).toBe(first);
+
+    await wait.rowsOf(database, [[1], 0.02]);
+    await wait.rowsOf(database, [[1], 0]);
+    expect(await preparedAt('wait_for_rows')).not.toBe(first);
+  });
+
   it('answers where the session has forgotten it, now and when it is planned anew', async () => {
     const sum = new PreparedStatement('sum_forgotten', 'SELECT $1::int + 1 AS sum');
     clock.mockReturnValue(100_000);
