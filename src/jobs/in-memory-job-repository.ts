@@ -7,6 +7,7 @@ import type { Delivery, Lane } from './job-queue.js';
 import { JobRepository, type AttemptReport, type ClaimAnswer, type ClaimRequest } from './job-repository.js';
 import type {
   DueDelivery,
+  DuePosition,
   Effect,
   HeldClaim,
   JobFilter,
@@ -268,22 +269,38 @@ export class InMemoryJobRepository extends JobRepository {
     );
   }
 
-  async due(lane: Lane, limit: number): Promise<DueDelivery[]> {
+  async due(
+    lane: Lane,
+    limit: number,
+    after: readonly DuePosition[] = [],
+  ): Promise<(DueDelivery & DuePosition)[]> {
     await this.answer();
     if (this.paused.has(lane.queue)) return [];
+    const walked = new Map(after.map((position) => [position.priority, position]));
     return this.live(lane)
+      .filter(([{ priority, id }, { runAt }]) => {
+        const last = walked.get(priority);
+        return !last || runAt > Number(last.runAt) || (runAt === Number(last.runAt) && id > last.jobId);
+      })
       .filter(([record, { pushedAt, runAt }]) => {
         if (pushedAt !== null || runAt > this.now || record.isExpired(this.now)) return false;
         return !record.isFresh(FRESH, this.now);
       })
       .sort(byTurn)
       .slice(0, limit)
-      .map(([record, live]) => record.toDue(live));
+      .map(([record, live]) => ({ ...record.toDue(live), runAt: String(live.runAt) }));
   }
 
-  async markPushed(deliveries: readonly Delivery[]): Promise<void> {
+  async markPushed<Pushed extends Delivery & { ago?: number }>(
+    deliveries: readonly Pushed[],
+  ): Promise<Pushed[]> {
     await this.answer();
-    for (const [, live] of this.unclaimedOnes(deliveries)) live.pushedAt ??= this.now;
+    return deliveries.filter((pushed) => {
+      const [[, live] = []] = this.unclaimedOnes([pushed]);
+      if (!live || live.pushedAt !== null) return false;
+      live.pushedAt = this.now - (pushed.ago ?? 0);
+      return true;
+    });
   }
 
   async hasBacklog(lane: Lane): Promise<boolean> {

@@ -101,6 +101,13 @@ export interface DueDelivery extends Delivery, Lane {
   data?: Json;
 }
 
+/** Where a delivery stands in the order in which its lane is relayed. `runAt` is exact, as the record writes it. */
+export interface DuePosition {
+  priority: number;
+  runAt: string;
+  jobId: string;
+}
+
 export interface Reaped {
   jobId: string;
   workerId: string;
@@ -258,13 +265,23 @@ export abstract class JobRepository {
 
   // ── for the relay ──
   /**
-   * Committed, due by the database's clock, not yet pushed, queue not paused: by priority, due time, id.
+   * Committed, due by the database's clock, not marked as pushed, queue not paused: by priority, due time, id.
    * What was committed a moment ago is left to the process that committed it.
+   * @param after of those priorities only what comes after it
    */
-  abstract due(lane: Lane, limit: number): Promise<DueDelivery[]>;
+  abstract due(
+    lane: Lane,
+    limit: number,
+    after?: readonly DuePosition[],
+  ): Promise<(DueDelivery & DuePosition)[]>;
 
-  /** Marks rows as pushed where delivery is still current and nobody has claimed: a late mark changes nothing. */
-  abstract markPushed(deliveries: readonly Delivery[]): Promise<void>;
+  /**
+   * Marks rows as pushed, `ago` ms ago, where the delivery is still current and nobody has claimed: a late mark changes
+   * nothing. @returns those that were marked
+   */
+  abstract markPushed<Pushed extends Delivery & { ago?: number }>(
+    deliveries: readonly Pushed[],
+  ): Promise<Pushed[]>;
 
   /** Whether rows wait that a submitting process should not overtake, or the queue is paused. */
   abstract hasBacklog(lane: Lane): Promise<boolean>;

@@ -1,67 +1,12 @@
 import type { DataSource } from 'typeorm';
 import type { DueDelivery, QueuePause } from '../jobs/job-repository.js';
 import type { Delivery, Lane } from '../jobs/job-queue.js';
-import type { Json } from '../jobs/job.js';
 import { QueuePauseEntity } from './entities/queue-pause.entity.js';
 import { LaneLeaseEntity } from './entities/lane-lease.entity.js';
+import { dataIn, LEAST_ID, SHOWN, type Shown } from './due-deliveries.js';
 import { GroupCommit } from './group-commit.js';
 import { PreparedStatement } from './prepared-statement.js';
 import { rowsOf } from './rows.js';
-
-/** Stored sizes beyond this are not read for display. */
-const LARGEST_SHOWN = 2_000;
-
-/** A first delivery committed so lately is left to the process that did; a delay that is over has waited enough. */
-const FRESH = `interval '500 ms'`;
-
-const SHOWN = `pg_column_size(j.data) <= ${LARGEST_SHOWN} AS shown,
-  CASE WHEN pg_column_size(j.data) <= ${LARGEST_SHOWN} THEN j.data END AS data`;
-
-const OPEN = `NOT EXISTS (SELECT FROM queue_pauses p WHERE p.queue = $1)`;
-
-/**
- * The priorities that occur (few), so that of each the due ones are found by index: a million delayed rows in front of
- * them are never read. Plan: a step over dispatch_to_push for each.
- */
-const LEVELS = `
-RECURSIVE level(priority) AS (
-  (SELECT priority FROM dispatch
-   WHERE queue = $1 AND shard = $2 AND pushed_at IS NULL AND ${OPEN} ORDER BY priority LIMIT 1)
-  UNION ALL
-  SELECT (SELECT d.priority FROM dispatch d
-    WHERE d.queue = $1 AND d.shard = $2 AND d.pushed_at IS NULL AND d.priority > level.priority
-    ORDER BY d.priority LIMIT 1)
-  FROM level WHERE level.priority IS NOT NULL
-)`;
-
-/** Plan: index-only scans over dispatch_to_push, then $3 lookups by id in \`jobs\`. */
-const DUE = `
-WITH ${LEVELS},
-due AS MATERIALIZED (
-  SELECT d.* FROM level CROSS JOIN LATERAL (
-    SELECT job_id, delivery, type, priority, run_at FROM dispatch
-    WHERE queue = $1 AND shard = $2 AND pushed_at IS NULL AND priority = level.priority AND run_at <= now()
-      AND (expires_at IS NULL OR expires_at > now())
-      AND (delivery > 1 OR run_at < now() - ${FRESH} OR job_id < (SELECT uuid_v7(now() - ${FRESH})))
-    ORDER BY run_at, job_id LIMIT $3
-  ) d
-  ORDER BY d.priority, d.run_at, d.job_id
-  LIMIT $3
-)
-SELECT due.job_id, due.delivery, due.type, due.priority,
-  ${SHOWN}
-FROM due JOIN jobs j ON j.id = due.job_id
-ORDER BY due.priority, due.run_at, due.job_id`;
-
-const BACKLOG = `
-WITH ${LEVELS}
-SELECT NOT ${OPEN} OR EXISTS (
-  SELECT FROM level CROSS JOIN LATERAL (
-    SELECT FROM dispatch
-    WHERE queue = $1 AND shard = $2 AND pushed_at IS NULL AND priority = level.priority AND run_at < now() - ${FRESH}
-    LIMIT 1
-  ) d
-) AS backlog`;
 
 /**
  * Conditional on the same delivery and on nobody having claimed: a late mark must not swallow the next delivery. Who holds
@@ -73,16 +18,19 @@ const MARK_PUSHED = new PreparedStatement(
   'mark_pushed',
   `
 WITH quick AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true)),
-pushed AS MATERIALIZED (SELECT p.* FROM quick, unnest($1::uuid[], $2::int[]) AS p(job_id, delivery)),
+pushed AS MATERIALIZED (SELECT p.* FROM quick, unnest($1::uuid[], $2::int[], $3::int[]) AS p(job_id, delivery, ago)),
 free AS MATERIALIZED (
-  SELECT d.job_id FROM pushed p JOIN dispatch d ON d.job_id = p.job_id
+  SELECT d.job_id, p.ago FROM pushed p JOIN dispatch d ON d.job_id = p.job_id
   WHERE d.delivery = p.delivery AND num_nulls(d.token, d.pushed_at) = 2
   FOR UPDATE OF d SKIP LOCKED
 )
-UPDATE dispatch d SET pushed_at = now() FROM free f WHERE d.job_id = f.job_id`,
+UPDATE dispatch d SET pushed_at = now() - f.ago * interval '1 ms' FROM free f WHERE d.job_id = f.job_id
+RETURNING d.job_id AS id`,
 );
 
-const PUSHES = { rowsOf: (deliveries: readonly Delivery[]) => deliveries.length };
+type Pushed = Delivery & { ago?: number };
+
+const PUSHES = { rowsOf: (deliveries: readonly Pushed[]) => deliveries.length };
 
 /** Plan: a range of dispatch_unclaimed. */
 const UNCLAIMED = `
@@ -134,49 +82,40 @@ WHERE queue IS NOT NULL AND NOT EXISTS (
 )
 ORDER BY queue`;
 
-interface DueRow {
+interface UnclaimedRow extends Shown {
   job_id: string;
   delivery: number;
   type: string;
   priority: number;
-  shown: boolean;
-  data: Json;
 }
 
-/** What the relay and the reconciler read and write: which deliveries are due, pushed, or lost. */
+/** What the relay and the reconciler read and write: which deliveries are pushed, or lost. */
 export class DispatchLedger {
-  readonly #marks = new GroupCommit(async (pushes: (readonly Delivery[])[]): Promise<void[]> => {
-    await MARK_PUSHED.rowsOf(this.database, columns(pushes.flat()));
-    return pushes.map(() => undefined);
+  readonly #marks = new GroupCommit(async (pushes: (readonly Pushed[])[]): Promise<Set<string>[]> => {
+    const pushed = pushes.flat();
+    const ago = pushed.map((delivery) => delivery.ago ?? 0);
+    const rows = await MARK_PUSHED.rowsOf<{ id: string }>(this.database, [...columns(pushed), ago]);
+    const marked = new Set(rows.map(({ id }) => id));
+    return pushes.map(() => marked);
   }, PUSHES);
 
   constructor(private readonly database: DataSource) {}
 
-  async due(lane: Lane, limit: number): Promise<DueDelivery[]> {
-    const rows = await rowsOf<DueRow>(this.database, DUE, [lane.queue, lane.shard, limit]);
-    return rows.map((row) => toDue(row, lane));
-  }
-
-  async hasBacklog(lane: Lane): Promise<boolean> {
-    const [row] = await rowsOf<{ backlog: boolean }>(this.database, BACKLOG, [lane.queue, lane.shard]);
-    return row?.backlog === true;
-  }
-
   /** Marks made at the same time share one statement. */
-  markPushed(deliveries: readonly Delivery[]): Promise<void> {
-    return this.#marks.submit(deliveries);
+  async markPushed<P extends Pushed>(deliveries: readonly P[]): Promise<P[]> {
+    const marked = await this.#marks.submit(deliveries);
+    return deliveries.filter(({ jobId }) => marked.has(jobId));
   }
 
   async unclaimed(
     lane: Lane,
     page: { olderThan: number; after?: string; limit: number },
   ): Promise<DueDelivery[]> {
-    const first = '00000000-0000-0000-0000-000000000000';
-    const rows = await rowsOf<DueRow>(this.database, UNCLAIMED, [
+    const rows = await rowsOf<UnclaimedRow>(this.database, UNCLAIMED, [
       lane.queue,
       lane.shard,
       page.olderThan,
-      page.after ?? first,
+      page.after ?? LEAST_ID,
       page.limit,
     ]);
     return rows.map((row) => toDue(row, lane));
@@ -220,7 +159,7 @@ function columns(deliveries: readonly Delivery[]): [string[], number[]] {
   return [deliveries.map(({ jobId }) => jobId), deliveries.map(({ delivery }) => delivery)];
 }
 
-function toDue(row: DueRow, lane: Lane): DueDelivery {
-  const { job_id: jobId, delivery, type, priority, shown, data } = row;
-  return { ...lane, jobId, delivery, type, priority, ...(shown ? { data } : {}) };
+function toDue(row: UnclaimedRow, lane: Lane): DueDelivery {
+  const { job_id: jobId, delivery, type, priority } = row;
+  return { ...lane, jobId, delivery, type, priority, ...dataIn(row) };
 }

@@ -10,6 +10,7 @@ import {
   type ClaimAnswer,
   type ClaimRequest,
   type DueDelivery,
+  type DuePosition,
   type Effect,
   type HeldClaim,
   type JobFilter,
@@ -28,6 +29,7 @@ import { ClaimKeeping } from './claim-keeping.js';
 import { answering } from './database-error.js';
 import { DedupedInserts } from './deduped-inserts.js';
 import { DispatchLedger } from './dispatch-ledger.js';
+import { DueDeliveries } from './due-deliveries.js';
 import { InsertsWithin } from './inserts-within.js';
 import { JobClaims } from './job-claims.js';
 import { JobControl } from './job-control.js';
@@ -58,6 +60,7 @@ export class TypeOrmJobRepository extends JobRepository {
   readonly #effects: SettlementEffects;
   readonly #keeping: ClaimKeeping;
   readonly #expiry: JobExpiry;
+  readonly #due: DueDeliveries;
   readonly #ledger: DispatchLedger;
   readonly #statistics: JobStatistics;
   readonly #standings: JobStandings;
@@ -83,6 +86,7 @@ export class TypeOrmJobRepository extends JobRepository {
     this.#effects = new SettlementEffects(database, config.database.poolSize);
     this.#keeping = new ClaimKeeping(database);
     this.#expiry = new JobExpiry(database);
+    this.#due = new DueDeliveries(database);
     this.#ledger = new DispatchLedger(database);
     this.#statistics = new JobStatistics(database);
     this.#standings = new JobStandings(database);
@@ -174,15 +178,15 @@ export class TypeOrmJobRepository extends JobRepository {
     return answering(() => this.#expiry.expire(limit));
   }
 
-  due(lane: Lane, limit: number): Promise<DueDelivery[]> {
-    return answering(() => this.#ledger.due(lane, limit));
+  due(lane: Lane, limit: number, after?: readonly DuePosition[]): Promise<(DueDelivery & DuePosition)[]> {
+    return answering(() => this.#due.due(lane, limit, after));
   }
 
   hasBacklog(lane: Lane): Promise<boolean> {
-    return answering(() => this.#ledger.hasBacklog(lane));
+    return answering(() => this.#due.hasBacklog(lane));
   }
 
-  markPushed(deliveries: readonly Delivery[]): Promise<void> {
+  markPushed<Pushed extends Delivery & { ago?: number }>(deliveries: readonly Pushed[]): Promise<Pushed[]> {
     return answering(() => this.#ledger.markPushed(deliveries));
   }
 

@@ -29,8 +29,8 @@ export function describeDelivery({ scene, record }: Suite): void {
 
       const common = { queue: at.queue, shard: 0, type: 'send_email', priority: 100, delivery: 1 };
       expect(await at.jobs.due(at.lane, 10)).toEqual([
-        { ...common, jobId: small.id, data: { to: 'ann' } },
-        { ...common, jobId: big.id },
+        { ...common, runAt: expect.any(String) as string, jobId: small.id, data: { to: 'ann' } },
+        { ...common, runAt: expect.any(String) as string, jobId: big.id },
       ]);
     });
 
@@ -214,11 +214,55 @@ export function describeDelivery({ scene, record }: Suite): void {
       const before = await Promise.all([released, claimed, done].map(({ jobId: id }) => at.found({ id })));
       await record().wait(3);
 
-      await at.jobs.markPushed([released, claimed, done, { jobId: randomUUID(), delivery: 1 }]);
-      await at.jobs.markPushed([]);
+      const late = [released, claimed, done, { jobId: randomUUID(), delivery: 1 }];
+      expect(await at.jobs.markPushed(late)).toEqual([]);
+      expect(await at.jobs.markPushed([])).toEqual([]);
 
       expect(await Promise.all(before.map((job) => at.found(job)))).toEqual(before);
       expect(await at.dueIds()).toEqual([released.jobId]);
+    });
+  });
+
+  describe('the mark of a push that comes late', () => {
+    it('tells those that still wait, as they were given', async () => {
+      const at = scene();
+      const [one, other] = await at.submitMany(2);
+      await at.claim(other!);
+      const pushes = [one!, other!].map(({ id }) => ({ jobId: id, delivery: 1, display: 'shown' }));
+
+      expect(await at.jobs.markPushed(pushes)).toEqual([pushes[0]]);
+    });
+
+    it('bears the time of the push', async () => {
+      const at = scene();
+      const [one, other] = await at.submitMany(2);
+      await at.jobs.markPushed([
+        { jobId: one!.id, delivery: 1, ago: 700 },
+        { jobId: other!.id, delivery: 1 },
+      ]);
+
+      const [then, now] = await Promise.all([one!, other!].map((job) => at.found(job)));
+      expect(now!.enqueuedAt!.getTime() - then!.enqueuedAt!.getTime()).toBe(700);
+    });
+  });
+
+  describe('a walk through what is due', () => {
+    it('goes on after the last of each priority, in the same order', async () => {
+      const at = scene();
+      const { options } = await at.submit({ type: 'marker', delay: 60_000 });
+      const drafts = (priority: number) =>
+        Array.from({ length: 3 }, () => at.draft({ options: { ...options, priority } }));
+      const low = await at.jobs.insert(drafts(200));
+      const high = await at.jobs.insert(drafts(10));
+      await at.age();
+      const whole = await at.jobs.due(at.lane, 10);
+      expect(whole.map(({ jobId }) => jobId)).toEqual(idsOf([...high, ...low]));
+
+      for (const [nth, last] of whole.slice(0, 3).entries())
+        expect(await at.jobs.due(at.lane, 10, [last])).toEqual(whole.slice(nth + 1));
+      expect(await at.jobs.due(at.lane, 10, [whole[1]!, whole[3]!])).toEqual([whole[2], whole[4], whole[5]]);
+      expect(await at.jobs.due(at.lane, 2, [whole[1]!, whole[4]!])).toEqual([whole[2], whole[5]]);
+      expect(await at.jobs.due(at.lane, 10, [whole[2]!, whole[5]!])).toEqual([]);
     });
   });
 

@@ -1,4 +1,5 @@
 import { Logger } from '@nestjs/common';
+import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { aDraft } from '../../../test/support/job-drafts.js';
 import { JobTypeRegistry } from '../../job-types/job-type-registry.js';
@@ -8,7 +9,8 @@ import { InMemoryJobRepository } from '../in-memory-job-repository.js';
 import { QueueUnavailable } from '../job-queue.js';
 import type { Job, JobDraft } from '../job.js';
 import { Lanes } from './lanes.js';
-import { OutboxRelay, WINDOW } from './outbox-relay.js';
+import { WINDOW } from './backlogs.js';
+import { OutboxRelay } from './outbox-relay.js';
 import { LaneLeases } from './lane-leases.js';
 
 const data = z.strictObject({ to: z.string(), secret: z.string().meta({ sensitive: true }).optional() });
@@ -53,17 +55,49 @@ beforeAll(() => {
 });
 
 describe('what was committed just now', () => {
-  it('goes to the queue at once, and is marked', async () => {
+  it('goes to the queue at once, and is marked a moment later', async () => {
     const { relay, jobs, submit, take } = setup();
     const made = await submit(3);
 
     relay.wake(made);
     await turns();
-
     expect(take()).toEqual(idsOf(made));
+    expect((await jobs.find('default', made[0]!.id))!.enqueuedAt).toBeNull();
+
+    await relay.beforeApplicationShutdown();
     for (const { id } of made) {
       expect((await jobs.find('default', id))!.enqueuedAt).toEqual(expect.any(Date));
     }
+  });
+
+  it('is marked within half a second, with the time of its push', async () => {
+    const { relay, jobs, submit } = setup();
+    const mark = jest.spyOn(jobs, 'markPushed');
+    relay.wake(await submit(1));
+    await turns();
+    relay.wake(await submit(2));
+    await turns();
+    expect(mark).not.toHaveBeenCalled();
+
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(mark.mock.calls.flatMap(([marks]) => marks)).toHaveLength(3);
+    expect(mark).toHaveBeenCalledTimes(1);
+    const ago = mark.mock.calls[0]?.[0][0]?.ago;
+    expect(ago).toBeGreaterThanOrEqual(190);
+    expect(ago).toBeLessThan(400);
+  });
+
+  it('is given to the queue again when it is marked, in case that was wiped meanwhile', async () => {
+    const { relay, jobs, queue, submit, take } = setup();
+    const [taken, waiting] = await submit(2);
+    relay.wake([taken!, waiting!]);
+    await turns();
+    const { jobId, delivery } = queue.take(lane)!;
+    await jobs.claim({ jobId, delivery, token: randomUUID(), workerId: randomUUID() });
+    queue.wipe();
+
+    await relay.beforeApplicationShutdown();
+    expect(take()).toEqual([waiting!.id]);
   });
 
   it('shares a push with what was committed at the same time', async () => {
@@ -164,6 +198,7 @@ describe('what was committed just now', () => {
     await turns(100);
     expect(await queue.depth(lane)).toBe(WINDOW);
 
+    await new Promise((resolve) => setTimeout(resolve, 300));
     expect(await jobs.unclaimed(lane, { olderThan: 0, limit: 5_000 })).toHaveLength(WINDOW);
 
     for (let n = 0; n < 20; n++) queue.take(lane);
@@ -230,6 +265,7 @@ describe('what was committed just now', () => {
 
     relay.wake(await submit(40));
     await turns(100);
+    await relay.beforeApplicationShutdown();
 
     const unclaimed = (shard: number) => jobs.unclaimed({ ...lane, shard }, { olderThan: 0, limit: 100 });
     expect(await unclaimed(0)).toEqual([]);
@@ -300,7 +336,50 @@ describe('a backlog', () => {
     for (let n = 0; n < 3; n++) queue.take(lane);
     await relay.relayBacklogs();
     expect(await queue.depth(lane)).toBe(WINDOW);
+    await relay.beforeApplicationShutdown();
     expect(await jobs.due(lane, 100)).toHaveLength(made.length - WINDOW - 3);
+  });
+
+  it('is walked through while it lasts, and read from its start each second', async () => {
+    const { relay, jobs, queue, submit, take } = setup();
+    const clock = jest.spyOn(performance, 'now').mockReturnValue(0);
+    const made = await submit(2 * WINDOW);
+    const mark = jest.spyOn(jobs, 'markPushed');
+    jobs.advance(1_000);
+    await relay.relayBacklogs();
+    expect(take()).toHaveLength(WINDOW);
+
+    const before = await submit(1, { runAt: new Date(made[0]!.runAt.getTime() - 1) });
+    const urgent = await submit(1, priority(0));
+    jobs.advance(1_000);
+    clock.mockReturnValue(999);
+    await relay.relayBacklogs();
+    const next = take();
+    expect(next[0]).toBe(urgent[0]!.id);
+    expect(next.slice(1)).toEqual(idsOf(made).slice(WINDOW, 2 * WINDOW - 1));
+    expect(mark).not.toHaveBeenCalled();
+
+    clock.mockReturnValue(1_000);
+    await relay.relayBacklogs();
+    expect(mark.mock.calls[0]![0]).toHaveLength(2 * WINDOW);
+    expect(queue.take(lane)?.jobId).toBe(before[0]!.id);
+    clock.mockRestore();
+  });
+
+  it('is marked when the lease on it is lost', async () => {
+    const { relay, relayOf, jobs, submit } = setup();
+    const clock = jest.spyOn(performance, 'now').mockReturnValue(0);
+    await submit(WINDOW + 1);
+    jobs.advance(1_000);
+    await relay.relayBacklogs();
+
+    jobs.advance(60_000);
+    await relayOf().relayBacklogs();
+    const mark = jest.spyOn(jobs, 'markPushed');
+    clock.mockReturnValue(60_000);
+    await relay.relayBacklogs();
+    expect(mark.mock.calls.map(([marks]) => marks.length)).toEqual([WINDOW]);
+    clock.mockRestore();
   });
 
   it('is looked for more often where the queue was filled, and pushed there once much of it is taken', async () => {
@@ -346,6 +425,7 @@ describe('a backlog', () => {
         delivery: 1,
         type: 'send_email',
         priority: 100,
+        runAt: '0',
         data: job!.data,
       };
       return lane.shard === 0 ? Array.from({ length: limit }, () => due) : [];

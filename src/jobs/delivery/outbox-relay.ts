@@ -5,27 +5,25 @@ import {
   type OnApplicationBootstrap,
 } from '@nestjs/common';
 import { JobTypeRegistry } from '../../job-types/job-type-registry.js';
-import { byLane, laneKey } from '../by-lane.js';
-import { JobQueue, QueueUnavailable, type Lane, type QueuedDelivery } from '../job-queue.js';
+import { laneKey } from '../by-lane.js';
+import { JobQueue, type Lane, type QueuedDelivery } from '../job-queue.js';
 import { JobRepository } from '../job-repository.js';
 import type { Job } from '../job.js';
+import { BACKLOG_INTERVAL, Backlogs, WINDOW } from './backlogs.js';
+import { LaneLeases } from './lane-leases.js';
+import { LanePushes } from './lane-pushes.js';
+import { PushMarks } from './push-marks.js';
 import { queuedDelivery } from './queued-delivery.js';
 import { Repeater } from './repeater.js';
-import { LaneLeases } from './lane-leases.js';
-
-/** Deliveries that a lane's queue holds at most; the rest waits in the record. */
-export const WINDOW = 2_000;
 
 const BATCH = 500;
-const BACKLOG_INTERVAL = 250;
-/** A lane whose queue was filled is looked at again so soon (ms), and filled again if there is much room. */
-const FILLED_INTERVAL = 50;
-const MUCH_ROOM = BATCH / 2;
 /** A lane's gate, once looked at, is believed for so long (ms): afresh, and while it is looked at again. */
 const GATE_TTL = 200;
 const LONGEST_BELIEVED = 1_000;
 /** Freshly committed jobs that this process holds in mind; beyond it the backlog relay finds them in the record. */
 const MOST_FRESH = 10_000;
+/** A fresh delivery is marked so long (ms) after its push: well before other processes take it for left behind. */
+const MARKED_AFTER = 200;
 
 interface Gate {
   open: boolean;
@@ -45,13 +43,10 @@ export class OutboxRelay implements OnApplicationBootstrap, BeforeApplicationShu
   readonly #fresh: QueuedDelivery[] = [];
   readonly #gates = new Map<string, Gate>();
   readonly #looks = new Map<string, Promise<Gate>>();
-  readonly #backlog = new Repeater(() => this.relayInTurn(), BACKLOG_INTERVAL);
-  /** Lanes that had more than their queues had room for, when they were last looked at. */
-  readonly #filled = new Set<string>();
-  #lookedAt = -Infinity;
-  /** Lanes whose queue did not answer: what is fresh there is left to the record, until the queue answers again. */
-  readonly #away = new Map<string, Lane>();
-  readonly #marks = new Set<Promise<void>>();
+  readonly #pushes: LanePushes;
+  readonly #marks: PushMarks;
+  readonly #backlogs: Backlogs;
+  readonly #turns: Repeater;
   #pushing?: Promise<void>;
   #down = false;
   #closing = false;
@@ -61,18 +56,26 @@ export class OutboxRelay implements OnApplicationBootstrap, BeforeApplicationShu
     private readonly queue: JobQueue,
     private readonly types: JobTypeRegistry,
     private readonly leases: LaneLeases,
-  ) {}
+  ) {
+    this.#pushes = new LanePushes(queue);
+    this.#marks = new PushMarks(jobs, this.#pushes);
+    this.#backlogs = new Backlogs(jobs, queue, types, leases, this.#pushes);
+    this.#turns = new Repeater(
+      () => this.#backlogs.relayInTurn((filledOnly) => this.relayBacklogs(filledOnly)),
+      BACKLOG_INTERVAL,
+    );
+  }
 
   onApplicationBootstrap(): void {
-    this.#backlog.start();
+    this.#turns.start();
   }
 
   async beforeApplicationShutdown(): Promise<void> {
     // Requests are still answered; what they bring is left to other processes, else this would go on as long as they come.
     this.#closing = true;
-    await this.#backlog.stop();
+    await this.#turns.stop();
     await this.#pushing;
-    await Promise.all(this.#marks);
+    await Promise.all([this.#marks.close(), this.#backlogs.close()]);
     await this.leases.giveBack();
   }
 
@@ -82,25 +85,10 @@ export class OutboxRelay implements OnApplicationBootstrap, BeforeApplicationShu
     for (const job of jobs) {
       if (job.status !== 'waiting' || this.#fresh.length >= MOST_FRESH) continue;
       const key = laneKey(job);
-      if (this.#away.has(key) || this.isShut(key)) continue;
+      if (this.#pushes.isAway(job) || this.isShut(key)) continue;
       this.#fresh.push(queuedDelivery({ ...job, jobId: job.id, priority: job.options.priority }, this.types));
     }
     if (this.#fresh.length > 0) this.#pushing ??= this.pushFresh();
-  }
-
-  /** All lanes at every interval, and in between those that were filled. @returns the pause until the next run, in ms */
-  private async relayInTurn(): Promise<number> {
-    const between = !this.isTimeForAll();
-    if (!between) {
-      this.#lookedAt = performance.now();
-      this.#filled.clear();
-    }
-    await this.relayBacklogs(between);
-    return this.#filled.size > 0 ? FILLED_INTERVAL : BACKLOG_INTERVAL;
-  }
-
-  private isTimeForAll(): boolean {
-    return performance.now() - this.#lookedAt >= BACKLOG_INTERVAL;
   }
 
   /**
@@ -109,9 +97,8 @@ export class OutboxRelay implements OnApplicationBootstrap, BeforeApplicationShu
    */
   async relayBacklogs(filledOnly = false): Promise<void> {
     try {
-      if (!filledOnly) await this.lookAfterAway();
-      // Others are looked at again in time, however long those that were filled go on.
-      while ((await this.relayTurn(filledOnly)) && !(filledOnly && this.isTimeForAll()));
+      if (!filledOnly) await this.#pushes.lookAfterAway();
+      await this.#backlogs.relay(filledOnly);
       this.#down = false;
     } catch (error) {
       this.goDown(error);
@@ -125,60 +112,13 @@ export class OutboxRelay implements OnApplicationBootstrap, BeforeApplicationShu
     return performance.now() - gate.at < GATE_TTL;
   }
 
-  /** Also of lanes that another process relays: what is fresh here goes there again. */
-  private async lookAfterAway(): Promise<void> {
-    for (const [key, lane] of this.#away) {
-      try {
-        await this.queue.depth(lane);
-        this.#away.delete(key);
-      } catch (reason) {
-        if (!this.isAway(lane, reason)) throw reason;
-      }
-    }
-  }
-
-  /**
-   * A batch of each lane, so that a long backlog holds up no other lane, nor a lane whose server is away.
-   * @returns whether another turn may find more
-   */
-  private async relayTurn(filledOnly: boolean): Promise<boolean> {
-    let more = false;
-    let fault: { reason: unknown } | undefined;
-    for (const lane of await this.leases.held()) {
-      if (this.#closing) return false;
-      try {
-        more = (await this.relayBatch(lane, filledOnly)) || more;
-      } catch (reason) {
-        if (!this.isAway(lane, reason)) fault ??= { reason };
-      }
-    }
-    if (fault) throw fault.reason;
-    return more;
-  }
-
-  /** @returns whether more may be due, and fit */
-  private async relayBatch(lane: Lane, filledOnly: boolean): Promise<boolean> {
-    const key = laneKey(lane);
-    if (filledOnly && !this.#filled.has(key)) return false;
-    const room = WINDOW - (await this.queue.depth(lane));
-    if (room <= 0) this.#filled.add(key);
-    if (room < (filledOnly ? MUCH_ROOM : 1)) return false;
-
-    const asked = Math.min(room, BATCH);
-    const due = await this.jobs.due(lane, asked);
-    if (due.length === asked) this.#filled.add(key);
-    else this.#filled.delete(key);
-    const pushed = await this.push(due.map((delivery) => queuedDelivery(delivery, this.types)));
-    return pushed === BATCH;
-  }
-
   private async pushFresh(): Promise<void> {
     try {
       while (this.#fresh.length > 0) {
         // Requests that were answered in this turn of the event loop share a push.
         await new Promise((resolve) => setImmediate(resolve));
-        const pushed = await this.pushed(await this.admitted(this.#fresh.splice(0, BATCH)));
-        this.markLater(pushed);
+        this.#marks.add(await this.#pushes.push(await this.admitted(this.#fresh.splice(0, BATCH))));
+        this.#marks.writeLater(MARKED_AFTER, (error) => this.goDown(error));
       }
     } catch (error) {
       this.goDown(error);
@@ -191,12 +131,12 @@ export class OutboxRelay implements OnApplicationBootstrap, BeforeApplicationShu
   private async admitted(deliveries: QueuedDelivery[]): Promise<QueuedDelivery[]> {
     const admitted: QueuedDelivery[] = [];
     for (const delivery of deliveries) {
-      if (this.#away.has(laneKey(delivery))) continue;
+      if (this.#pushes.isAway(delivery)) continue;
       try {
         const gate = await this.gate(delivery);
         if (gate.open && gate.room-- > 0) admitted.push(delivery);
       } catch (reason) {
-        if (!this.isAway(delivery, reason)) throw reason;
+        if (!this.#pushes.foundAway(delivery, reason)) throw reason;
       }
     }
     return admitted;
@@ -229,44 +169,6 @@ export class OutboxRelay implements OnApplicationBootstrap, BeforeApplicationShu
       .finally(() => this.#looks.delete(key));
     this.#looks.set(key, look);
     return look;
-  }
-
-  /** @returns how many the queue took */
-  private async push(deliveries: QueuedDelivery[]): Promise<number> {
-    const pushed = await this.pushed(deliveries);
-    if (pushed.length > 0) await this.jobs.markPushed(pushed);
-    return pushed.length;
-  }
-
-  /** Meanwhile the next are pushed. Until it is marked a delivery may be pushed again, and is the same one. */
-  private markLater(pushed: QueuedDelivery[]): void {
-    if (pushed.length === 0) return;
-    const mark = this.jobs
-      .markPushed(pushed)
-      .catch((error: unknown) => this.goDown(error))
-      .finally(() => this.#marks.delete(mark));
-    this.#marks.add(mark);
-  }
-
-  /** A lane that is away holds up no other. @returns what the queue took */
-  private async pushed(deliveries: QueuedDelivery[]): Promise<QueuedDelivery[]> {
-    const batches = byLane(deliveries).map(async (batch) => {
-      try {
-        await this.queue.push(batch);
-        return batch;
-      } catch (reason) {
-        if (this.isAway(batch[0], reason)) return [];
-        throw reason;
-      }
-    });
-    return (await Promise.all(batches)).flat();
-  }
-
-  /** An outage of the queue is told by its adapter, once. */
-  private isAway(lane: Lane, reason: unknown): boolean {
-    if (!(reason instanceof QueueUnavailable)) return false;
-    this.#away.set(laneKey(lane), lane);
-    return true;
   }
 
   /** Nothing is lost meanwhile: the rows wait in the record. */

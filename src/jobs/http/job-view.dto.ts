@@ -103,7 +103,11 @@ export class JobView {
   @ApiProperty({ ...TIME, description: 'When it may start, or might have.' })
   runAt!: string;
 
-  @ApiProperty({ ...TIME, nullable: true, description: 'When the queue got it.' })
+  @ApiProperty({
+    ...TIME,
+    nullable: true,
+    description: 'When the queue got it; at the latest the start, where it starts within a second of that.',
+  })
   enqueuedAt!: string | null;
 
   @ApiProperty({ ...TIME, nullable: true, description: 'Start of the latest attempt.' })

@@ -40,7 +40,10 @@ export class LiveCountsView implements Omit<LiveCounts, 'queue'> {
   @ApiProperty({ example: 20, description: 'In the hands of a worker.' })
   active!: number;
 
-  @ApiProperty({ example: 0, description: 'Due, and not yet pushed to the queue by the relay.' })
+  @ApiProperty({
+    example: 0,
+    description: 'Due, and not yet on record as pushed to the queue, which is said up to a second later.',
+  })
   unpushed!: number;
 
   @ApiProperty({
