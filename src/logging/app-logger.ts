@@ -73,23 +73,21 @@ export class AppLogger implements LoggerService {
   }
 }
 
-let held = false;
+let held = '';
 
 /** Lines of one turn of the event loop go out in one write: each would be a system call that the whole process waits for. */
 function toStdout(line: string): void {
-  if (!held) {
-    held = true;
-    process.stdout.cork();
+  if (held === '') {
     process.once('exit', release);
     setImmediate(release);
   }
-  process.stdout.write(`${line}\n`);
+  held += `${line}\n`;
 }
 
 function release(): void {
   process.off('exit', release);
-  if (held) process.stdout.uncork();
-  held = false;
+  if (held !== '') process.stdout.write(held);
+  held = '';
 }
 
 /** Node looks at NO_COLOR, FORCE_COLOR and TERM here. */

@@ -2,11 +2,17 @@ import { errorText, type Fact, type LogEntry } from './log-entry.js';
 
 /** One object a line, for machines. @param verbose adds the stacks of expected errors */
 export function jsonLine({ at, level, context, message, facts, stack }: LogEntry, verbose: boolean): string {
-  const own = { time: at.toISOString(), level: level === 'log' ? 'info' : level, context, message };
-  const values = Object.entries(facts).map(([name, fact]) => [name, jsonValue(fact, verbose)] as const);
-
+  const line: Record<string, unknown> = {
+    time: at.toISOString(),
+    level: level === 'log' ? 'info' : level,
+    context,
+    message,
+  };
   // The entry's own fields stand first, and no fact replaces them.
-  return JSON.stringify({ ...own, ...Object.fromEntries(values), ...own, stack });
+  for (const [name, fact] of Object.entries(facts))
+    if (!Object.hasOwn(line, name)) line[name] = jsonValue(fact, verbose);
+  line['stack'] = stack;
+  return JSON.stringify(line);
 }
 
 function jsonValue(fact: Fact, verbose: boolean): unknown {

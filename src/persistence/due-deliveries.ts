@@ -105,8 +105,13 @@ export class DueDeliveries {
 
     const ids = due.map(({ jobId }) => jobId);
     const shown = await SHOWN_DATA.rowsOf<Shown & { id: string }>(this.database, ids, [ids]);
-    const dataOf = new Map(shown.map((row) => [row.id, dataIn(row)]));
-    return due.map((delivery) => ({ ...lane, ...delivery, ...dataOf.get(delivery.jobId) }));
+    const shownOf = new Map(shown.map((row) => [row.id, row]));
+    const { queue, shard } = lane;
+    return due.map(({ jobId, delivery, type, priority, runAt }) => {
+      const told = { queue, shard, jobId, delivery, type, priority, runAt };
+      const row = shownOf.get(jobId);
+      return row?.shown ? { ...told, data: row.data } : told;
+    });
   }
 
   async hasBacklog(lane: Lane): Promise<boolean> {

@@ -1,4 +1,4 @@
-import { QueueKeys, type Worker } from 'bullmq';
+import { QueueKeys, type Job, type Worker } from 'bullmq';
 import type { Cluster, Redis } from 'ioredis';
 import { parseDeliveryId } from './delivery-id.js';
 import { withDeliveryScripts } from './delivery-scripts.js';
@@ -44,21 +44,34 @@ interface End {
 }
 
 /**
+ * Frees the place of a delivery whose processor is about to return, though its outcome is not known yet.
+ * @param outcome what the delivery ends with, or rejects with, and is then told to the queue
+ */
+export type EndLater = (job: Job, outcome: Promise<unknown>) => void;
+
+/**
  * From now on what a worker ends and takes in one turn of the event loop goes to Redis in one script, where BullMQ runs
  * one for each delivery. The worker is given ids alone: what they stand for it reads from the record.
  */
-export function consumeInBatches(worker: Worker): void {
+export function consumeInBatches(worker: Worker): EndLater {
   const backend = worker.getBackend();
   const moveToActive = backend.moveToActive.bind(backend);
   const moveToCompleted = backend.moveToCompleted.bind(backend);
   const moveToFailed = backend.moveToFailed.bind(backend);
   const batches = new Batches(worker, moveToActive);
 
+  /** BullMQ asks again where the queue did not answer: then the end is under way already. */
+  const later = new WeakMap<object, Promise<unknown> | 'under way'>();
+
   backend.moveToActive = (token) => batches.take(token);
   backend.moveToCompleted = async (job, result, kept, token, takesNext) => {
     if (!isOurs(job.id)) return moveToCompleted(job, result, kept, token, takesNext);
-    const value = JSON.stringify(result ?? null);
-    return ended(await batches.end({ id: job.id, token, outcome: 'completed', value, stack: '', takesNext }));
+    const outcome = later.get(job);
+    if (!outcome) return ended(await batches.end({ ...completed(job.id, token, result), takesNext }));
+
+    if (outcome !== 'under way') endWith(outcome, job.id, token);
+    later.set(job, 'under way');
+    return ended(takesNext ? await batches.take(token) : []);
   };
   backend.moveToFailed = async (job, reason, kept, token, takesNext, fields) => {
     if (!isOurs(job.id)) return moveToFailed(job, reason, kept, token, takesNext, fields);
@@ -67,6 +80,31 @@ export function consumeInBatches(worker: Worker): void {
       await batches.end({ id: job.id, token, outcome: 'failed', value: reason, stack, takesNext }),
     );
   };
+
+  /** A lock that is lost meanwhile is no error: whoever has it by now finds that the record has done with the delivery. */
+  const endWith = (outcome: Promise<unknown>, id: string, token: string): void => {
+    outcome
+      .then(
+        (result) => batches.end(completed(id, token, result)),
+        (error: Error) => batches.end(failed(id, token, error)),
+      )
+      .catch((error: Error) => isRefusal(error) || worker.emit('error', error));
+  };
+  return (job, outcome) => void later.set(job, outcome);
+}
+
+function completed(id: string, token: string, result: unknown): End {
+  const value = JSON.stringify(result ?? null);
+  return { id, token, outcome: 'completed', value, stack: '', takesNext: false };
+}
+
+function failed(id: string, token: string, { message, stack }: Error): End {
+  return { id, token, outcome: 'failed', value: message, stack: JSON.stringify([stack]), takesNext: false };
+}
+
+/** BullMQ numbers what its scripts refuse: a lock that was lost, a job that is gone. */
+export function isRefusal(error: Error): boolean {
+  return 'code' in error && typeof error.code === 'number' && error.code < 0;
 }
 
 /** What somebody else put into the queue may have parents and more, and is BullMQ's own to end: as failed, see JobsProcessor. */

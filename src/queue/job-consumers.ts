@@ -31,7 +31,8 @@ export class JobConsumers implements OnApplicationShutdown {
     this.connection.selectBackend();
     this.connection.makeRoom(this.processors.length);
     this.registrar.register();
-    for (const { worker } of this.processors) this.connection.workerMade(worker);
+    for (const processor of this.processors)
+      processor.endLater = this.connection.workerMade(processor.worker);
     this.started = true;
     this.watchdog.start();
 

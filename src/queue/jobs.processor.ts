@@ -2,9 +2,10 @@ import { Injectable, Logger } from '@nestjs/common';
 import { OnWorkerEvent, WorkerHost } from '@nestjs/bullmq';
 import { type Job, WaitingError } from 'bullmq';
 import { displayCopy } from '../job-types/display-copy.js';
-import type { Lane } from '../jobs/job-queue.js';
+import type { Delivery, Lane } from '../jobs/job-queue.js';
 import type { JobError, Json } from '../jobs/job.js';
 import { type RunJobOutcome, RunJobUseCase } from '../jobs/use-cases/run-job.use-case.js';
+import { isRefusal, type EndLater } from './batched-consumer.js';
 import type { WatchedConsumer } from './consumer-watchdog.js';
 import { parseDeliveryId } from './delivery-id.js';
 import { DeliveryWatch } from './delivery-watch.js';
@@ -19,8 +20,14 @@ export class JobsProcessor extends WorkerHost implements WatchedConsumer {
   /** Given by each lane's class. */
   readonly lane: Lane = { queue: '', shard: 0 };
 
+  /** Given where the queue can be told of an end when the place is free already. */
+  endLater?: EndLater;
+
   private readonly logger = new Logger('Queue');
+  private places = 0;
   private inHand = 0;
+  /** Of those in hand: they have run, and their outcome is being written. */
+  private settling = 0;
   private lastMove = performance.now();
 
   constructor(
@@ -30,32 +37,59 @@ export class JobsProcessor extends WorkerHost implements WatchedConsumer {
     super();
   }
 
-  /** Deliveries that are being run. */
+  /** Deliveries that are run or settled just now. */
   get running(): number {
     return this.inHand;
   }
 
-  /** @returns what Bull Board shows as the delivery's result */
+  /**
+   * What has run frees its place at once, and is settled while the next one runs: as many at most as there are places.
+   * @returns what Bull Board shows as the delivery's result
+   */
   async process(job: Job, token?: string): Promise<Json> {
     const delivery = parseDeliveryId(job.id);
     if (!delivery) throw new Error(`"${job.id}" is no delivery of this platform`);
     if (this.worker.isPaused()) return handBack(job, token);
 
-    const watch = new DeliveryWatch(job);
-    this.inHand++;
-    this.lastMove = performance.now();
+    this.places++;
     try {
-      const outcome = await this.runJob.execute({ ...delivery, watch });
-      return outcome.kind === 'unanswered' ? await handBack(job, token) : shown(outcome);
+      return await new Promise<Json>((leave, reject) => {
+        const outcome = this.run(job, token, delivery, () => {
+          if (!this.endLater || this.settling >= this.worker.concurrency) return;
+          this.settling++;
+          const settled = (): void => void this.settling--;
+          outcome.then(settled, settled);
+          this.endLater(job, outcome);
+          leave(null);
+        });
+        outcome.then(leave, reject);
+      });
     } finally {
-      await watch.close();
-      this.inHand--;
+      this.places--;
       this.lastMove = performance.now();
     }
   }
 
+  private async run(
+    job: Job,
+    token: string | undefined,
+    delivery: Delivery,
+    onRan: () => void,
+  ): Promise<Json> {
+    const watch = new DeliveryWatch(job);
+    this.inHand++;
+    this.lastMove = performance.now();
+    try {
+      const outcome = await this.runJob.execute({ ...delivery, watch, onRan });
+      return outcome.kind === 'unanswered' ? await handBack(job, token) : shown(outcome);
+    } finally {
+      await watch.close();
+      this.inHand--;
+    }
+  }
+
   silentFor(): number {
-    const free = !this.worker.isPaused() && this.inHand < this.worker.concurrency;
+    const free = !this.worker.isPaused() && this.places < this.worker.concurrency;
     return free ? performance.now() - this.lastMove : 0;
   }
 
@@ -70,7 +104,7 @@ export class JobsProcessor extends WorkerHost implements WatchedConsumer {
   /** BullMQ retries on its own, and the record notices what it loses. */
   @OnWorkerEvent('error')
   onError(error: Error): void {
-    if (isAboutOneDelivery(error)) this.logger.warn(`A delivery was not acknowledged: ${error.message}`);
+    if (isRefusal(error)) this.logger.warn(`A delivery was not acknowledged: ${error.message}`);
     else this.connection.outages.failed(error, this.connection.serverOf(this.lane));
   }
 }
@@ -93,9 +127,4 @@ function asError({ code, message, stack }: JobError): Error {
   error.name = 'AttemptFailed';
   error.stack = stack ?? error.message;
   return error;
-}
-
-/** BullMQ numbers what its scripts refuse: a lock that was lost, a job that is gone. */
-function isAboutOneDelivery(error: Error): boolean {
-  return 'code' in error && typeof error.code === 'number' && error.code < 0;
 }

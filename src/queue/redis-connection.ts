@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { type Queue, setDefaultBackendFactory, type Worker } from 'bullmq';
 import type { Cluster, Redis } from 'ioredis';
-import { consumeInBatches } from './batched-consumer.js';
+import { consumeInBatches, type EndLater } from './batched-consumer.js';
 import type { RedisServers } from '../config/redis-servers.js';
 import type { Lane, QueueMark } from '../jobs/job-queue.js';
 import { addInScripts } from './delivery-scripts.js';
@@ -87,10 +87,11 @@ export class RedisConnection extends QueueConnection {
     // workers connect on their own
   }
 
-  workerMade(worker: Worker): void {
-    consumeInBatches(worker);
+  workerMade(worker: Worker): EndLater {
+    const endLater = consumeInBatches(worker);
     const client = worker.getBackend().client as unknown as Promise<Redis | Cluster>;
     client.then(writeEachByTurn).catch(() => undefined); // whoever uses it notices
+    return endLater;
   }
 
   async ping(): Promise<void> {

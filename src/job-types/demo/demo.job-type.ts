@@ -29,7 +29,7 @@ export class Demo implements JobHandler<typeof data> {
       context.progress(Math.round((step / steps) * 100), `step ${step} of ${steps}`);
       context.log(`step ${step} of ${steps} done`);
     }
-    if (steps === 0) await pause(durationMs, context.signal);
+    if (steps === 0 && durationMs > 0) await pause(durationMs, context.signal);
 
     if (context.attempt <= failAttempts)
       throw new Error(`demo failure ${context.attempt} of ${failAttempts}`);

@@ -19,7 +19,7 @@ export class AttemptJournal {
   #progress?: JobProgress;
   #lines: { at: Date; line: string }[] = [];
   #timer?: NodeJS.Timeout;
-  #writing: Promise<void> = Promise.resolve();
+  #writing?: Promise<void>;
   #closed = false;
 
   /** @param onRefused the attempt's token is not current any more: whatever it still does is in vain */
@@ -52,8 +52,12 @@ export class AttemptJournal {
   }
 
   /** Writes what is left; from now on nothing is taken. Never throws: a report is worth less than its attempt. */
-  async close(): Promise<void> {
+  close(): Promise<void> | undefined {
     this.#closed = true;
+    return this.#timer ? this.closeWritten() : undefined;
+  }
+
+  private async closeWritten(): Promise<void> {
     clearTimeout(this.#timer);
     await this.#writing;
     await this.flush();

@@ -28,6 +28,8 @@ export class JobActivity implements OnApplicationBootstrap, BeforeApplicationShu
   readonly #saving = new Repeater(() => this.save(), SAVE_INTERVAL);
   readonly #pruning = new Repeater(() => this.prune(), PRUNE_INTERVAL);
   #counted = new Map<string, Activity>();
+  /** Most jobs are of the same sort as the one before. */
+  #latest?: Activity;
 
   constructor(private readonly statistics: StatisticsRepository) {}
 
@@ -71,6 +73,7 @@ export class JobActivity implements OnApplicationBootstrap, BeforeApplicationShu
     const activity = [...this.#counted.values()];
     if (activity.length === 0) return;
     this.#counted = new Map();
+    this.#latest = undefined;
     try {
       await this.statistics.add(activity);
     } catch {
@@ -89,6 +92,12 @@ export class JobActivity implements OnApplicationBootstrap, BeforeApplicationShu
   }
 
   private of({ tenant, queue, type }: Counted): Activity {
+    const latest = this.#latest;
+    if (latest?.type === type && latest.queue === queue && latest.tenant === tenant) return latest;
+    return (this.#latest = this.found(tenant, queue, type));
+  }
+
+  private found(tenant: string, queue: string, type: string): Activity {
     const place = JSON.stringify([tenant, queue, type]);
     const known = this.#counted.get(place);
     if (known) return known;

@@ -23,6 +23,8 @@ import { WorkerIdentity } from '../worker-identity.js';
 
 export interface RunJobInput extends Delivery {
   watch?: AttemptWatch;
+  /** Told when the handler has ended, and its outcome is about to be written. Not where it writes an effect of its own. */
+  onRan?: () => void;
 }
 
 export type { RunJobOutcome };
@@ -58,7 +60,8 @@ export class RunJobUseCase {
   execute(input: RunJobInput): Promise<RunJobOutcome> {
     return this.running.during(async () => {
       const arrived = performance.now();
-      const request = { ...input, token: randomUUID(), workerId: this.worker.id };
+      const { jobId, delivery } = input;
+      const request = { jobId, delivery, token: randomUUID(), workerId: this.worker.id };
       const answer = await this.running.untilAnswered(() => this.jobs.claim(request));
       if (answer?.kind === 'gone') this.drift.add('phantom');
       if (answer?.kind !== 'claimed') return { kind: answer?.kind ?? 'unanswered' };
@@ -66,7 +69,7 @@ export class RunJobUseCase {
       this.activity.started(answer.claim);
       const running = this.running.start(answer.claim);
       try {
-        return await this.run(running, request, input.watch);
+        return await this.run(running, request, input);
       } finally {
         this.running.end(running);
         this.activity.left(answer.claim, performance.now() - arrived);
@@ -74,11 +77,7 @@ export class RunJobUseCase {
     });
   }
 
-  private async run(
-    running: RunningJob,
-    request: ClaimRequest,
-    watch?: AttemptWatch,
-  ): Promise<RunJobOutcome> {
+  private async run(running: RunningJob, request: ClaimRequest, input: RunJobInput): Promise<RunJobOutcome> {
     const { claim } = running;
     const handler = this.handlers.find(claim.type);
     if (!handler) return this.end.release(claim, 'job type unknown to this worker', unknownTypeDelay(claim));
@@ -87,7 +86,7 @@ export class RunJobUseCase {
     const room = await this.roomFor(handler, running);
     if (!room) return this.handBack(running);
     try {
-      return await this.runIn(room, running, request, watch);
+      return await this.runIn(room, running, request, input);
     } finally {
       room.leave();
     }
@@ -97,7 +96,7 @@ export class RunJobUseCase {
     room: AttemptRoom,
     running: RunningJob,
     request: ClaimRequest,
-    watch?: AttemptWatch,
+    input: RunJobInput,
   ): Promise<RunJobOutcome> {
     const { claim } = running;
     const suspect = claim.crashes >= SUSPECT_AFTER;
@@ -106,7 +105,7 @@ export class RunJobUseCase {
       : (this.solitude.enterAtOnce() ?? (await this.solitude.enter(running.signal)));
     if (!leave) return this.handBack(running);
 
-    const journal = new AttemptJournal(claim, this.jobs, () => void this.claims.lost(running), watch);
+    const journal = new AttemptJournal(claim, this.jobs, () => void this.claims.lost(running), input.watch);
     try {
       if (suspect && !this.solitude.isHaunted) {
         const marked = await this.running.untilAnswered(() => this.jobs.markAlone(claim));
@@ -119,6 +118,7 @@ export class RunJobUseCase {
       await journal.close();
       if (outcome === 'abandoned') return await this.handBack(running);
       if (outcome.kind === 'failed' && interruptionOf(running)) return await this.handBack(running);
+      if (outcome.kind !== 'effect') input.onRan?.();
       return await this.end.settle(claim, request, outcome, performance.now() - started);
     } finally {
       await journal.close();
