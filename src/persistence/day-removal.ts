@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DataSource, EntityManager } from 'typeorm';
 import { isLockTimeout, sqlStateOf } from './database-error.js';
+import { countDay, LONG, type DayCount } from './day-count.js';
 import type { Day } from './old-days.js';
-import { AGE, EXPIRED, FOR_EVER, parametersOf, RULE, type StatusAges } from './retention-ages.js';
+import { EXPIRED, parametersOf, RULE, type StatusAges } from './retention-ages.js';
 import { rowsOf } from './rows.js';
 
 /** Partitioned tables and their keys. */
@@ -12,11 +13,18 @@ const NAMES = Object.keys(TABLES);
 /** Jobs that are kept are moved out of a day up to this number; where they are more, the others are deleted instead. */
 const MOST_MOVED = 50_000;
 const BATCH = 2_000;
+/** Dead letters that are removed at a time before their day is dropped. */
+const LETTERS = 10_000;
+const NO_ID = '00000000-0000-0000-0000-000000000000';
 const TRIES = 25;
 /** For so long at most a submit waits behind the drop of a day that does not get its locks, in ms. */
 const LOCKING = 50;
-/** Counting and copying a day of many millions may take longer than other statements may. */
-const LONG = 600_000;
+
+interface Batch {
+  removed: number;
+  /** Where the next batch begins; null where there is none. */
+  next: string | null;
+}
 
 /** What became of a day. `removed` jobs are gone, `moved` ones stand in a partition of their own. */
 export interface Removal {
@@ -25,22 +33,6 @@ export interface Removal {
   dropped: boolean;
   left?: { name: string; again: boolean };
 }
-
-interface Counted {
-  completed: number;
-  dead: number;
-  kept: number;
-  /** Of those that are kept: not for ever. */
-  leaving: number;
-}
-
-/** Plan: one pass over the day. */
-const countIn = (name: string) => `
-SELECT (count(*) FILTER (WHERE expired AND status = 'completed'))::int AS completed,
-  (count(*) FILTER (WHERE expired AND status <> 'completed'))::int AS dead,
-  (count(*) FILTER (WHERE NOT expired))::int AS kept,
-  (count(*) FILTER (WHERE NOT expired AND (status IS NULL OR age < ${FOR_EVER})))::int AS leaving
-FROM (SELECT j.status, coalesce(${EXPIRED}, false) AS expired, ${AGE} AS age FROM ${name} j ${RULE}) AS judged`;
 
 const historyOf = (suffix: string, gone: string) =>
   NAMES.slice(1)
@@ -59,7 +51,7 @@ WITH gone AS MATERIALIZED (
 letters_gone AS (DELETE FROM dead_letters l USING gone g WHERE l.job_id = g.id),
 jobs_gone AS (DELETE FROM ${name} j USING gone g WHERE j.id = g.id)
 ${history ? `, ${historyOf(suffix, 'gone')}` : ''}
-SELECT count(*)::int AS removed, (array_agg(id ORDER BY id DESC))[1] AS last FROM gone`;
+SELECT count(*)::int AS removed, CASE WHEN count(*) = $6 THEN (array_agg(id ORDER BY id DESC))[1] END AS next FROM gone`;
 
 /** A completed job is never written again. Plan: $5 rows from the id $4 on. */
 const removeCompletedIn = ({ name, suffix }: Day) => `
@@ -71,7 +63,8 @@ gone AS MATERIALIZED (
 ),
 jobs_gone AS (DELETE FROM ${name} j USING gone g WHERE j.id = g.id),
 ${historyOf(suffix, 'gone')}
-SELECT (SELECT count(*) FROM gone)::int AS removed, (SELECT id FROM walked ORDER BY id DESC LIMIT 1) AS last`;
+SELECT (SELECT count(*) FROM gone)::int AS removed,
+  CASE WHEN count(*) = $5 THEN (array_agg(id ORDER BY id DESC))[1] END AS next FROM walked`;
 
 /**
  * Removes from one day what has reached its age. Where little is left of the day, its partitions are dropped, and what is
@@ -87,7 +80,7 @@ export class DayRemoval {
   ) {}
 
   async sweep(day: Day): Promise<Removal> {
-    const counted = await this.count(day);
+    const counted = await countDay(this.database, day.name, this.ages);
     const { completed, dead, kept, leaving } = counted;
     const old = completed + dead;
     const left = { name: day.name, again: leaving > 0 };
@@ -98,15 +91,7 @@ export class DayRemoval {
     return { removed: await this.thin(day), moved: 0, dropped: false, left };
   }
 
-  private async count({ name }: Day): Promise<Counted> {
-    return this.database.transaction(async (manager) => {
-      await limit(manager, 'statement_timeout', LONG);
-      const [counted] = await rowsOf<Counted>(manager, countIn(name), parametersOf(this.ages));
-      return counted as Counted;
-    });
-  }
-
-  private async replace(day: Day, { completed, dead, kept, leaving }: Counted): Promise<Removal> {
+  private async replace(day: Day, { completed, dead, kept, leaving }: DayCount): Promise<Removal> {
     const removed = await this.removeDead(day, false);
     // Then all that the day still has is completed, and old: nothing can become of it.
     const empty = kept === 0 && removed === dead;
@@ -119,43 +104,34 @@ export class DayRemoval {
   }
 
   private async thin(day: Day): Promise<number> {
-    let removed = await this.removeDead(day, true);
-    let after: string | null = '00000000-0000-0000-0000-000000000000';
-    while (after !== null && !this.stopping())
-      after = await this.inTurn(async () => {
-        const [batch] = await rowsOf<{ removed: number; last: string | null }>(
-          this.database,
-          removeCompletedIn(day),
-          [...parametersOf(this.ages), after, BATCH],
-        );
-        removed += batch?.removed ?? 0;
-        return batch?.last ?? null;
-      });
-    return removed;
+    const dead = await this.removeDead(day, true);
+    return dead + (await this.inBatches(removeCompletedIn(day), [NO_ID], BATCH));
   }
 
-  private async removeDead(day: Day, history: boolean): Promise<number> {
+  /** Where the history goes with the day, a batch is little work. */
+  private removeDead(day: Day, history: boolean): Promise<number> {
+    return this.inBatches(removeDeadIn(day, history), [day.from, day.to], history ? BATCH : LETTERS);
+  }
+
+  /**
+   * Leaves the database as much time as each batch took: nobody waits for what is removed.
+   * @param range the first id is that of the next batch, each time
+   */
+  private async inBatches(sql: string, [from, ...to]: [string, ...string[]], size: number): Promise<number> {
     let removed = 0;
-    let from: string | null = day.from;
-    while (from !== null && !this.stopping())
-      from = await this.inTurn(async () => {
-        const [batch] = await rowsOf<{ removed: number; last: string | null }>(
-          this.database,
-          removeDeadIn(day, history),
-          [...parametersOf(this.ages), from, day.to, BATCH],
-        );
-        removed += batch?.removed ?? 0;
-        return batch?.last ?? null;
-      });
+    for (let next: string | null = from; next !== null && !this.stopping();) {
+      const start = performance.now();
+      const [batch]: Batch[] = await rowsOf<Batch>(this.database, sql, [
+        ...parametersOf(this.ages),
+        next,
+        ...to,
+        size,
+      ]);
+      removed += batch?.removed ?? 0;
+      next = batch?.next ?? null;
+      if (next !== null) await sleep(Math.min(1_000, performance.now() - start));
+    }
     return removed;
-  }
-
-  /** Leaves the database as much time as it took: nobody waits for what is removed. */
-  private async inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const start = performance.now();
-    const result = await work();
-    await sleep(Math.min(1_000, performance.now() - start));
-    return result;
   }
 
   private async untilLocked<T>(work: () => Promise<T>): Promise<T> {

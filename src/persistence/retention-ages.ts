@@ -60,7 +60,7 @@ export interface Ages {
   rules: string;
 }
 
-export async function agesInForce(database: DataSource, byStatus: StatusAges): Promise<Ages> {
+export async function agesInForce(database: Pick<DataSource, 'query'>, byStatus: StatusAges): Promise<Ages> {
   const stated = await rowsOf<{ type: string; status: string; age: number }>(
     database,
     'SELECT type, status, age_ms::float8 AS age FROM retention_rules ORDER BY type, status',
