@@ -1,24 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DataSource, EntityManager } from 'typeorm';
 import { isLockTimeout, sqlStateOf } from './database-error.js';
-import { countDay, LONG, type DayCount } from './day-count.js';
+import { countDay, type DayCount } from './day-count.js';
+import { attachKept, copyKept, dropDay, HISTORY, keptName, lockDay } from './day-partitions.js';
 import type { Day } from './old-days.js';
 import { EXPIRED, parametersOf, RULE, type StatusAges } from './retention-ages.js';
 import { rowsOf } from './rows.js';
 
-/** Partitioned tables and their keys. */
-const TABLES = { jobs: 'id', job_attempts: 'job_id', job_events: 'job_id', job_logs: 'job_id' };
-const NAMES = Object.keys(TABLES);
-
 /** Jobs that are kept are moved out of a day up to this number; where they are more, the others are deleted instead. */
 const MOST_MOVED = 50_000;
 const BATCH = 2_000;
-/** Dead letters that are removed at a time before their day is dropped. */
+/** Dead letters of a day that is dropped, removed at a time. */
 const LETTERS = 10_000;
 const NO_ID = '00000000-0000-0000-0000-000000000000';
 const TRIES = 25;
-/** For so long at most a submit waits behind the drop of a day that does not get its locks, in ms. */
-const LOCKING = 50;
 
 interface Batch {
   removed: number;
@@ -35,11 +30,9 @@ export interface Removal {
 }
 
 const historyOf = (suffix: string, gone: string) =>
-  NAMES.slice(1)
-    .map(
-      (table) => `${table}_gone AS (DELETE FROM ${table}${suffix} h USING ${gone} g WHERE h.job_id = g.id)`,
-    )
-    .join(', ');
+  HISTORY.map(
+    (table) => `${table}_gone AS (DELETE FROM ${table}${suffix} h USING ${gone} g WHERE h.job_id = g.id)`,
+  ).join(', ');
 
 /** A retry locks the dead letter: what is retried just now is skipped, and stays. Plan: ranges of both keys. */
 const removeDeadIn = ({ name, suffix }: Day, history: boolean) => `
@@ -52,6 +45,19 @@ letters_gone AS (DELETE FROM dead_letters l USING gone g WHERE l.job_id = g.id),
 jobs_gone AS (DELETE FROM ${name} j USING gone g WHERE j.id = g.id)
 ${history ? `, ${historyOf(suffix, 'gone')}` : ''}
 SELECT count(*)::int AS removed, CASE WHEN count(*) = $6 THEN (array_agg(id ORDER BY id DESC))[1] END AS next FROM gone`;
+
+/**
+ * All or none: only where there are as many as were counted ($6), nothing has become of them. Their jobs are not written:
+ * that would touch most pages of the day, just before they go. Plan: ranges of both keys.
+ */
+const removeLettersIn = ({ name }: Day) => `
+WITH old AS MATERIALIZED (
+  SELECT l.job_id FROM dead_letters l JOIN ${name} j ON j.id = l.job_id ${RULE}
+  WHERE l.job_id >= $4 AND l.job_id < $5 AND ${EXPIRED}
+  ORDER BY l.job_id FOR UPDATE OF l SKIP LOCKED
+),
+gone AS (DELETE FROM dead_letters l USING old WHERE l.job_id = old.job_id AND (SELECT count(*) FROM old) = $6)
+SELECT count(*) = $6 AS removed FROM old`;
 
 /** A completed job is never written again. Plan: $5 rows from the id $4 on. */
 const removeCompletedIn = ({ name, suffix }: Day) => `
@@ -87,20 +93,46 @@ export class DayRemoval {
     if (old === 0 && kept > 0) return { removed: 0, moved: 0, dropped: false, left };
 
     const few = kept === 0 || (!day.remainder && kept <= this.mostMoved && kept < old);
-    if (day.closed && few) return this.replace(day, counted);
-    return { removed: await this.thin(day), moved: 0, dropped: false, left };
+    if (!day.closed || !few) return { removed: await this.thin(day), moved: 0, dropped: false, left };
+    if (await this.dropped(day, counted)) return { removed: old, moved: 0, dropped: true };
+    // Nothing is moved a second time: an empty day goes with the next sweep.
+    if (day.remainder)
+      return { removed: await this.thin(day), moved: 0, dropped: false, left: { ...left, again: true } };
+
+    const moved = await this.replace(day, counted);
+    const again = leaving > 0 || moved > kept;
+    return {
+      removed: old + kept - moved,
+      moved,
+      dropped: true,
+      left: moved > 0 ? { name: keptName('jobs', day), again } : undefined,
+    };
   }
 
-  private async replace(day: Day, { completed, dead, kept, leaving }: DayCount): Promise<Removal> {
-    const removed = await this.removeDead(day, false);
-    // Then all that the day still has is completed, and old: nothing can become of it.
-    const empty = kept === 0 && removed === dead;
+  /**
+   * The dead letters go with the day, in its transaction: then all that the day still has is completed, and old, and
+   * nothing can become of it. @returns false: nothing was done, since something is kept, or was retried after it was
+   * counted, or the letters are so many that writers of the day would wait for long
+   */
+  private async dropped(day: Day, { dead, kept }: DayCount): Promise<boolean> {
+    if (kept > 0 || dead > LETTERS) return false;
+    return this.exclusively(day, async (manager) => {
+      const whole = dead === 0 || (await removeLetters(manager, day, dead, this.ages));
+      if (whole) await dropDay(manager, day);
+      return whole;
+    });
+  }
 
-    const moved = await this.untilLocked(() =>
-      this.database.transaction((manager) => replaceIn(manager, day, empty, this.ages)),
-    );
-    const left = moved > 0 ? { name: keptName('jobs', day), again: leaving > 0 || moved > kept } : undefined;
-    return { removed: completed + dead + kept - moved, moved, dropped: true, left };
+  /** @returns how many jobs were moved */
+  private async replace(day: Day, { dead, kept }: DayCount): Promise<number> {
+    const removed = await this.removeDead(day, false);
+    const empty = kept === 0 && removed === dead;
+    return this.exclusively(day, async (manager) => {
+      const moved = empty ? 0 : await copyKept(manager, day, this.ages, this.mostMoved);
+      await dropDay(manager, day);
+      if (moved > 0) await attachKept(manager, day);
+      return moved;
+    });
   }
 
   private async thin(day: Day): Promise<number> {
@@ -134,10 +166,14 @@ export class DayRemoval {
     return removed;
   }
 
-  private async untilLocked<T>(work: () => Promise<T>): Promise<T> {
+  /** Writers of this day, which are few, wait meanwhile. */
+  private async exclusively<T>(day: Day, work: (manager: EntityManager) => Promise<T>): Promise<T> {
     for (let tries = 1; ; tries++) {
       try {
-        return await work();
+        return await this.database.transaction(async (manager) => {
+          await lockDay(manager, day);
+          return work(manager);
+        });
       } catch (error) {
         if (!isContention(error) || tries === TRIES || this.stopping()) throw error;
         await sleep(100 + Math.random() * 400);
@@ -146,76 +182,15 @@ export class DayRemoval {
   }
 }
 
-/**
- * Writers of this day, which are few, wait while what is kept is copied. The tables themselves, and with them all submits,
- * are locked for the exchange alone. @returns how many jobs were moved
- */
-async function replaceIn(
+async function removeLetters(
   manager: EntityManager,
   day: Day,
-  empty: boolean,
+  counted: number,
   ages: StatusAges,
-): Promise<number> {
-  const partitions = NAMES.map((table) => table + day.suffix).join(', ');
-  await limit(manager, 'lock_timeout', 2_000);
-  await limit(manager, 'statement_timeout', LONG);
-  await manager.query(`LOCK TABLE ${partitions} IN SHARE ROW EXCLUSIVE MODE`);
-  const moved = empty ? 0 : await copyKept(manager, day, ages);
-
-  await limit(manager, 'statement_timeout', LOCKING);
-  await manager.query(
-    `LOCK TABLE ${NAMES.map((table) => `ONLY ${table}`).join(', ')} IN ACCESS EXCLUSIVE MODE`,
-  );
-  await limit(manager, 'statement_timeout', LONG);
-  await manager.query(`DROP TABLE ${partitions}`);
-  if (moved > 0) await attachKept(manager, day);
-  return moved;
-}
-
-/** Everything but what is completed and old: a failed job that is here yet may have been retried. */
-async function copyKept(manager: EntityManager, day: Day, ages: StatusAges): Promise<number> {
-  for (const [table, key] of Object.entries(TABLES)) {
-    const kept = keptName(table, day);
-    await manager.query(`
-      CREATE TABLE ${kept} (LIKE ${table}${day.suffix} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES,
-        CONSTRAINT day CHECK (${key} >= '${day.from}' AND ${key} < '${day.to}'))
-      WITH (fillfactor = ${table === 'jobs' ? 85 : 100})`);
-  }
-  const jobs = keptName('jobs', day);
-  await manager.query(
-    `INSERT INTO ${jobs} SELECT j.* FROM ${day.name} j ${RULE} WHERE (j.status = 'completed' AND ${EXPIRED}) IS NOT TRUE`,
-    parametersOf(ages),
-  );
-  const [{ moved } = { moved: 0 }] = await rowsOf<{ moved: number }>(
-    manager,
-    `SELECT count(*)::int AS moved FROM ${jobs}`,
-  );
-  for (const table of NAMES) {
-    if (moved === 0) await manager.query(`DROP TABLE ${keptName(table, day)}`);
-    else if (table !== 'jobs')
-      await manager.query(
-        `INSERT INTO ${keptName(table, day)} SELECT * FROM ${table}${day.suffix} WHERE job_id IN (SELECT id FROM ${jobs})`,
-      );
-  }
-  return moved;
-}
-
-/** The constraint has been checked: it spares the tables a pass while they are locked. */
-async function attachKept(manager: EntityManager, day: Day): Promise<void> {
-  for (const table of NAMES) {
-    const kept = keptName(table, day);
-    await manager.query(`
-      ALTER TABLE ${table} ATTACH PARTITION ${kept} FOR VALUES FROM ('${day.from}') TO ('${day.to}');
-      ALTER TABLE ${kept} DROP CONSTRAINT day`);
-  }
-}
-
-function keptName(table: string, { suffix }: Day): string {
-  return `${table}${suffix}_kept`;
-}
-
-async function limit(manager: EntityManager, name: string, ms: number): Promise<void> {
-  await manager.query(`SELECT set_config($1, $2, true)`, [name, String(ms)]);
+): Promise<boolean> {
+  const parameters = [...parametersOf(ages), day.from, day.to, counted];
+  const [letters] = await rowsOf<{ removed: boolean }>(manager, removeLettersIn(day), parameters);
+  return letters?.removed === true;
 }
 
 function isContention(error: unknown): boolean {

@@ -1,21 +1,23 @@
 import { Logger } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
-import { z } from 'zod';
 import type { AppConfig } from '../../src/config/app-config.js';
-import { JobTypeRegistry } from '../../src/job-types/job-type-registry.js';
-import { JobType, type JobTypeOptions } from '../../src/job-types/job-type.js';
-import { DayRemoval } from '../../src/persistence/day-removal.js';
-import { daysDue, type Day } from '../../src/persistence/old-days.js';
+import type { JobTypeOptions } from '../../src/job-types/job-type.js';
 import { OldJobs } from '../../src/persistence/old-jobs.js';
-import { statusAges } from '../../src/persistence/retention-ages.js';
 import { idFloor } from '../../src/persistence/rows.js';
 import type { TypeOrmJobRepository } from '../../src/persistence/typeorm-job-repository.js';
 import { aDraft } from '../support/job-drafts.js';
+import {
+  aType,
+  DAY,
+  oldJobsOf,
+  registryOf,
+  rowsLeftOf,
+  TABLES,
+  type OldJobsOf,
+} from '../support/old-jobs.js';
 import { startPostgres, systemPostgresAvailable, type PrivatePostgres } from '../support/postgres.js';
 import { connect, connectMigrated, recordConfig, repositoryOn } from '../support/record-on-postgres.js';
 
-const TABLES = ['jobs', 'job_attempts', 'job_events', 'job_logs'];
-const DAY = 86_400_000;
 const tenant = 'default';
 
 describeRetention('embedded PostgreSQL', 'embedded');
@@ -55,37 +57,8 @@ function describeRetention(server: string, binaries: 'embedded' | 'system'): voi
       return new OldJobs(on, registryOf(types), { ...recordConfig(''), retention: settings });
     };
 
-    /** Jobs of a day, with an attempt, an event and a log line each. @param daysAgo also when they finished */
-    async function history(
-      daysAgo: number,
-      status: 'completed' | 'failed' | 'cancelled',
-      { count = 1, type = 'demo', finishedDaysAgo = daysAgo } = {},
-    ): Promise<string[]> {
-      const rows = await database.query<{ id: string }[]>(
-        `WITH made AS (
-           INSERT INTO jobs (id, type, queue, data, priority, max_attempts, backoff, timeout_ms, run_at, attempts_made,
-             status, finished_at)
-           SELECT uuid_v7(now() - $1 * interval '1 day'), $2, 'default', '1', 100, 1, '{"kind":"fixed","delay":1}', 1000,
-             now() - $1 * interval '1 day', 1, $3, now() - $4 * interval '1 day'
-           FROM generate_series(1, $5::int) RETURNING id, type, queue, status
-         ),
-         attempt AS (
-           INSERT INTO job_attempts (job_id, tenant, run, number, token, worker, started_at, finished_at, outcome)
-           SELECT id, 'default', 1, 1, gen_random_uuid(), 'host:1', now(), now(), 'completed' FROM made
-         ),
-         event AS (INSERT INTO job_events (job_id, tenant, kind) SELECT id, 'default', 'released' FROM made),
-         line AS (
-           INSERT INTO job_logs (job_id, tenant, run, attempt, at, line) SELECT id, 'default', 1, 1, now(), 'x' FROM made
-         ),
-         letter AS (
-           INSERT INTO dead_letters (job_id, tenant, status, type, queue)
-           SELECT id, 'default', status, type, queue FROM made WHERE status <> 'completed'
-         )
-         SELECT id FROM made`,
-        [daysAgo, type, status, finishedDaysAgo, count],
-      );
-      return rows.map(({ id }) => id);
-    }
+    const history = (...of: OldJobsOf) => oldJobsOf(database, ...of);
+    const rowsLeft = (id: string) => rowsLeftOf(database, id);
 
     /** A job that is not over, as old as that. */
     async function live(daysAgo: number): Promise<string> {
@@ -101,27 +74,6 @@ function describeRetention(server: string, binaries: 'embedded' | 'system'): voi
         [`job%${suffix}%`],
       );
       return rows.map(({ name }) => name.replace(suffix, 'DAY'));
-    };
-    const rowsLeft = async (id: string): Promise<string[]> => {
-      const keys = ['id', 'job_id', 'job_id', 'job_id'];
-      const all = [
-        ...TABLES.map((table, n) => [table, keys[n]!] as const),
-        ['dead_letters', 'job_id'] as const,
-      ];
-      const left = await Promise.all(
-        all.map(async ([table, key]) => {
-          const found = await database.query<unknown[]>(`SELECT FROM ${table} WHERE ${key} = $1`, [id]);
-          return found.length > 0 ? [table] : [];
-        }),
-      );
-      return left.flat();
-    };
-    const dayOf = async (daysAgo: number, ages: number[]): Promise<Day> => {
-      const at = idFloor(new Date(Date.now() - daysAgo * DAY));
-      const day = (await daysDue(database, { ages, rules: 'others' })).find(
-        ({ from, to }) => from <= at && at < to,
-      );
-      return day!;
     };
 
     it('keeps everything where nothing is said', async () => {
@@ -286,24 +238,6 @@ function describeRetention(server: string, binaries: 'embedded' | 'system'): voi
       expect(count).toBe(retried.length);
     });
 
-    it('does not drop a day in which a job was retried after it was looked at', async () => {
-      const [id] = await history(12, 'failed');
-      await history(12, 'completed', { count: 5 });
-      const day = await dayOf(12, [10 * DAY]);
-      const removal = new DayRemoval(database, statusAges({ days: 10, statusDays: {} }));
-      const query = database.query.bind(database);
-      let retried: unknown;
-      jest.spyOn(database, 'query').mockImplementation(async (...args) => {
-        if (args[0].includes('DELETE FROM dead_letters'))
-          retried ??= await repositoryOn(neighbour).retry(tenant, id!);
-        return query(...args);
-      });
-
-      expect(await removal.sweep(day)).toMatchObject({ removed: 5, moved: 1, dropped: true });
-
-      expect(await jobs.find(tenant, id!)).toMatchObject({ status: 'waiting', run: 2 });
-    });
-
     it('holds up nobody while somebody reads or writes that day, and comes to its end afterwards', async () => {
       await history(12, 'completed', { count: 5 });
       const reader = neighbour.createQueryRunner();
@@ -365,20 +299,4 @@ function describeRetention(server: string, binaries: 'embedded' | 'system'): voi
       ]);
     });
   });
-}
-
-function aType(name: string, retention: JobTypeOptions['retention']): JobTypeOptions {
-  return { name, data: z.strictObject({}), example: {}, retention };
-}
-
-function registryOf(types: JobTypeOptions[]): JobTypeRegistry {
-  return new JobTypeRegistry(
-    types.map((options) => {
-      class Type {
-        async run() {}
-      }
-      JobType(options)(Type);
-      return Type;
-    }),
-  );
 }
