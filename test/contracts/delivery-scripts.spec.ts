@@ -1,6 +1,7 @@
 import { type Job, Queue, UnrecoverableError, Worker } from 'bullmq';
 import { Redis } from 'ioredis';
-import { consumeInBatches } from '../../src/queue/batched-consumer.js';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { consumeInBatches, type EndLater } from '../../src/queue/batched-consumer.js';
 import { addInScripts } from '../../src/queue/delivery-scripts.js';
 import { type DeliveryCard, type DeliveryEntry, QueueConnection } from '../../src/queue/queue-connection.js';
 import { type PrivateRedis, startRedis } from '../support/redis.js';
@@ -29,6 +30,7 @@ afterAll(async () => {
 class Side {
   readonly queue: Queue<DeliveryCard>;
   readonly worker: Worker;
+  readonly endLater: EndLater = () => undefined;
   private tokens = 0;
 
   constructor(
@@ -44,7 +46,7 @@ class Side {
       removeOnComplete: { count: 1_000 },
       removeOnFail: { count: 1_000 },
     });
-    if (batched) consumeInBatches(this.worker);
+    if (batched) this.endLater = consumeInBatches(this.worker);
   }
 
   add(entries: DeliveryEntry[]): Promise<void> {
@@ -118,6 +120,17 @@ function entry(nth: number, priority = 101): DeliveryEntry {
   return { id, name: 'demo', data: { job: `/jobs/${nth}`, data: { text: 'ö "x"' } }, priority };
 }
 
+function pending(): {
+  promise: Promise<unknown>;
+  resolve: (value: unknown) => void;
+  reject: (error: Error) => void;
+} {
+  let resolve: (value: unknown) => void = () => undefined;
+  let reject: (error: Error) => void = () => undefined;
+  const promise = new Promise((...ends) => ([resolve, reject] = ends));
+  return { promise, resolve, reject };
+}
+
 const entries = [entry(1), entry(2), entry(3, 1), entry(4, 2_097_151), entry(5), entry(6)];
 
 const both = <Answer>(act: (side: Side) => Promise<Answer>): Promise<[Answer, Answer]> =>
@@ -185,6 +198,30 @@ describe('beside BullMQ’s own scripts', () => {
     });
 
     expect(other[1]).toBe(one[1]);
+    await expectSame();
+  });
+
+  it('takes the next while the outcome of one is awaited, and then ends it the same', async () => {
+    await both((side) => side.add(entries));
+    const [first, second] = await ours.takeSome(2);
+    const outcomes = [pending(), pending()] as const;
+    ours.endLater(first!, outcomes[0].promise);
+    ours.endLater(second!, outcomes[1].promise);
+    const next = await Promise.all(
+      [first, second].map((job) => job!.moveToCompleted(null, job!.token!, true) as Promise<unknown[]>),
+    );
+    expect(next.map(([, id]) => id)).toEqual([entry(2).id, entry(5).id]);
+    expect(await client.llen(ours.queue.keys.active!)).toBe(4);
+
+    outcomes[0].resolve({ done: 'yes' });
+    const failure = new UnrecoverableError('it broke');
+    outcomes[1].reject(failure);
+    const ended = async () => (await client.zcard(ours.queue.keys.failed!)) === 1;
+    for (let tries = 0; !(await ended()) && tries < 100; tries++) await sleep(10);
+
+    const [one, other] = await theirs.takeSome(2);
+    await one!.moveToCompleted({ done: 'yes' }, one!.token!, true);
+    await other!.moveToFailed(failure, other!.token!, true);
     await expectSame();
   });
 
@@ -257,6 +294,27 @@ it('takes the end that is asked for again for done, and takes nothing for it', a
   expect(await job.moveToCompleted('done', job.token!, true)).toEqual([]);
 
   expect(await client.zcard(ours.queue.keys.prioritized!)).toBe(1);
+});
+
+it('says nothing of a lock that was lost before the end came', async () => {
+  const errors: Error[] = [];
+  ours.worker.on('error', (error) => errors.push(error));
+  await ours.add(entries.slice(0, 2));
+  const [lost, kept] = await ours.takeSome(2);
+  const outcome = pending();
+  for (const job of [lost, kept]) {
+    ours.endLater(job!, outcome.promise);
+    await job!.moveToCompleted(null, job!.token!, false);
+  }
+  await client.set(`${ours.queue.toKey(lost!.id!)}:lock`, 'of another');
+
+  outcome.resolve('done');
+  for (let tries = 0; (await client.zcard(ours.queue.keys.completed!)) === 0 && tries < 100; tries++)
+    await sleep(10);
+
+  expect(await client.zrange(ours.queue.keys.completed!, 0, -1)).toEqual([kept!.id]);
+  expect(await client.lrange(ours.queue.keys.active!, 0, -1)).toEqual([lost!.id]);
+  expect(errors).toEqual([]);
 });
 
 it('ends and takes all that one turn asks for, more than a script bears', async () => {
