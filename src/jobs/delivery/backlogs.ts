@@ -58,9 +58,13 @@ export class Backlogs {
     while ((await this.relayTurn(filledOnly)) && !(filledOnly && this.isTimeForAll()));
   }
 
+  /** A walk that is under way ends with its batch, however much is due. */
+  stop(): void {
+    this.#closing = true;
+  }
+
   /** Marks what is pushed. */
   async close(): Promise<void> {
-    this.#closing = true;
     await Promise.all([...this.#walks.values()].map(({ marks }) => marks.close()));
   }
 
@@ -82,6 +86,7 @@ export class Backlogs {
       try {
         more = (await this.relayBatch(lane, filledOnly)) || more;
       } catch (reason) {
+        // Unmarked, what it pushed is pushed again from the start of the next walk: the queue may have lost it.
         this.#walks.delete(laneKey(lane));
         if (!this.pushes.foundAway(lane, reason)) fault ??= { reason };
       }

@@ -73,6 +73,7 @@ export class OutboxRelay implements OnApplicationBootstrap, BeforeApplicationShu
   async beforeApplicationShutdown(): Promise<void> {
     // Requests are still answered; what they bring is left to other processes, else this would go on as long as they come.
     this.#closing = true;
+    this.#backlogs.stop();
     await this.#turns.stop();
     await this.#pushing;
     await Promise.all([this.#marks.close(), this.#backlogs.close()]);

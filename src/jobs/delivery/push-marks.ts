@@ -13,7 +13,7 @@ export class PushMarks {
   #pushed: { at: number; deliveries: readonly QueuedDelivery[] }[] = [];
   #count = 0;
   #timer?: NodeJS.Timeout;
-  #writing?: Promise<void>;
+  #writing?: Promise<unknown>;
 
   constructor(
     private readonly jobs: JobRepository,
@@ -37,7 +37,7 @@ export class PushMarks {
     this.#timer = setTimeout(
       () => {
         this.#timer = undefined;
-        this.#writing = this.write().catch(onError);
+        this.#writing = Promise.all([this.#writing, this.write().catch(onError)]);
       },
       this.isFull ? 0 : delay,
     );
