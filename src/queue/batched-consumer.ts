@@ -3,6 +3,7 @@ import type { Cluster, Redis } from 'ioredis';
 import { parseDeliveryId } from './delivery-id.js';
 import { withDeliveryScripts } from './delivery-scripts.js';
 import { RETENTION } from './retention.js';
+import { SettlingLocks } from './settling-locks.js';
 
 /** More wait for the next script: `unpack` bears some thousands, and a script holds up everybody else's. */
 const MOST_A_SCRIPT = 250;
@@ -62,6 +63,7 @@ export function consumeInBatches(worker: Worker): EndLater {
 
   /** BullMQ asks again where the queue did not answer: then the end is under way already. */
   const later = new WeakMap<object, Promise<unknown> | 'under way'>();
+  const locks = new SettlingLocks(worker);
 
   backend.moveToActive = (token) => batches.take(token);
   backend.moveToCompleted = async (job, result, kept, token, takesNext) => {
@@ -71,24 +73,31 @@ export function consumeInBatches(worker: Worker): EndLater {
 
     if (outcome !== 'under way') endWith(outcome, job.id, token);
     later.set(job, 'under way');
-    return ended(takesNext ? await batches.take(token) : []);
+    return taken(token, takesNext);
   };
   backend.moveToFailed = async (job, reason, kept, token, takesNext, fields) => {
     if (!isOurs(job.id)) return moveToFailed(job, reason, kept, token, takesNext, fields);
+    // What failed is the fetch of the next one.
+    if (later.has(job)) return taken(token, takesNext);
     const stack = String(fields?.stacktrace ?? '[]');
     return ended(
       await batches.end({ id: job.id, token, outcome: 'failed', value: reason, stack, takesNext }),
     );
   };
 
+  const taken = async (token: string, takesNext: boolean) =>
+    ended(takesNext ? await batches.take(token) : []);
+
   /** A lock that is lost meanwhile is no error: whoever has it by now finds that the record has done with the delivery. */
   const endWith = (outcome: Promise<unknown>, id: string, token: string): void => {
+    locks.hold(id, token);
     outcome
       .then(
         (result) => batches.end(completed(id, token, result)),
         (error: Error) => batches.end(failed(id, token, error)),
       )
-      .catch((error: Error) => isRefusal(error) || worker.emit('error', error));
+      .catch((error: Error) => isRefusal(error) || worker.emit('error', error))
+      .finally(() => locks.release(id));
   };
   return (job, outcome) => void later.set(job, outcome);
 }

@@ -42,7 +42,7 @@ it('frees the place of what has run, and ends the delivery with the outcome', as
   await turn();
   expect(left).not.toHaveBeenCalled();
 
-  runs[0]!.input.onRan!();
+  expect(runs[0]!.input.onRan!()).toBe(true);
   await turn();
   expect(left).toHaveBeenCalledWith(null);
 
@@ -63,7 +63,7 @@ it('fails the delivery of an attempt that failed, after its place was freed', as
 it('keeps the place of what has run while as many as there are places are being settled', async () => {
   const { runs, later, start } = setup();
   const deliveries = [start(), start(), start()];
-  for (const { input } of runs) input.onRan!();
+  expect(runs.map(({ input }) => input.onRan!())).toEqual([true, true, false]);
   await turn();
   expect(deliveries.map(({ left }) => left.mock.calls.length)).toEqual([1, 1, 0]);
 

@@ -55,12 +55,13 @@ export class JobsProcessor extends WorkerHost implements WatchedConsumer {
     try {
       return await new Promise<Json>((leave, reject) => {
         const outcome = this.run(job, token, delivery, () => {
-          if (!this.endLater || this.settling >= this.worker.concurrency) return;
+          if (!this.endLater || this.settling >= this.worker.concurrency) return false;
           this.settling++;
           const settled = (): void => void this.settling--;
           outcome.then(settled, settled);
           this.endLater(job, outcome);
           leave(null);
+          return true;
         });
         outcome.then(leave, reject);
       });
@@ -74,7 +75,7 @@ export class JobsProcessor extends WorkerHost implements WatchedConsumer {
     job: Job,
     token: string | undefined,
     delivery: Delivery,
-    onRan: () => void,
+    onRan: () => boolean,
   ): Promise<Json> {
     const watch = new DeliveryWatch(job);
     this.inHand++;

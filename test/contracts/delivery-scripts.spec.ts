@@ -36,13 +36,14 @@ class Side {
   constructor(
     private readonly prefix: string,
     private readonly batched: boolean,
+    lockDuration = 20_000,
   ) {
     this.queue = new Queue(NAME, { connection: client, prefix });
     this.worker = new Worker(NAME, null, {
       connection: client,
       prefix,
       name: 'host-1',
-      lockDuration: 20_000,
+      lockDuration,
       removeOnComplete: { count: 1_000 },
       removeOnFail: { count: 1_000 },
     });
@@ -315,6 +316,47 @@ it('says nothing of a lock that was lost before the end came', async () => {
   expect(await client.zrange(ours.queue.keys.completed!, 0, -1)).toEqual([kept!.id]);
   expect(await client.lrange(ours.queue.keys.active!, 0, -1)).toEqual([lost!.id]);
   expect(errors).toEqual([]);
+});
+
+it('keeps the lock of what is awaited, and gives it up with the end', async () => {
+  const shortly = new Side('shortly', true, 400);
+  try {
+    await shortly.add(entries.slice(0, 1));
+    const job = (await shortly.take())!;
+    const outcome = pending();
+    shortly.endLater(job, outcome.promise);
+    await job.moveToCompleted(null, job.token!, false);
+
+    const lock = `${shortly.queue.toKey(job.id!)}:lock`;
+    await sleep(1_000);
+    expect(await client.get(lock)).toBe(job.token);
+
+    outcome.resolve('done');
+    for (let tries = 0; (await client.exists(lock)) === 1 && tries < 100; tries++) await sleep(10);
+    await sleep(200);
+    expect(await client.exists(lock)).toBe(0);
+    expect(await client.zcard(shortly.queue.keys.completed!)).toBe(1);
+  } finally {
+    await shortly.close();
+  }
+});
+
+it('does not fail what is awaited where the next one could not be taken', async () => {
+  await ours.add(entries.slice(0, 2));
+  const job = (await ours.take())!;
+  const outcome = pending();
+  ours.endLater(job, outcome.promise);
+  await client.set(ours.queue.keys.prioritized!, 'no set');
+  await expect(job.moveToCompleted(null, job.token!, true)).rejects.toThrow('WRONGTYPE');
+
+  await client.del(ours.queue.keys.prioritized!);
+  await job.moveToFailed(new Error('WRONGTYPE'), job.token!, true);
+  expect(await client.zcard(ours.queue.keys.failed!)).toBe(0);
+
+  outcome.resolve('done');
+  const ended = async () => (await client.zcard(ours.queue.keys.completed!)) === 1;
+  for (let tries = 0; !(await ended()) && tries < 100; tries++) await sleep(10);
+  expect(await ended()).toBe(true);
 });
 
 it('ends and takes all that one turn asks for, more than a script bears', async () => {
