@@ -61,7 +61,7 @@ export class JobActivity implements OnApplicationBootstrap, BeforeApplicationShu
     count(activity.run, ran);
   }
 
-  /** @param occupied ms from the claim to the end of all work on it */
+  /** @param occupied ms from the delivery's arrival until another could take its place */
   left(claim: Claim, occupied: number): void {
     const activity = this.of(claim);
     activity.deliveries++;

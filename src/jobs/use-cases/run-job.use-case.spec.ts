@@ -73,7 +73,8 @@ async function setup(
   const found = async () => (await jobs.find(tenant, job.id))!;
   const attempts = async () => (await jobs.history(tenant, job.id))!.attempts;
   /** Runs the job's current delivery. */
-  const run = async () => runJob.execute({ jobId: job.id, delivery: (await found()).delivery });
+  const run = async (onRan?: () => boolean) =>
+    runJob.execute({ jobId: job.id, delivery: (await found()).delivery, onRan });
   /** What was counted so far. */
   const counted = async () => (await activity.save(), (await statistics.read(tenant, 1)).types);
   return { jobs, running, worker, drift, runJob, claims, submit, job, found, attempts, run, counted };
@@ -627,7 +628,65 @@ describe('a job that is cancelled while it runs', () => {
   });
 });
 
+describe('that the handler has ended', () => {
+  it.each([
+    ['completes', () => 'ok', 'completed'],
+    ['fails', failing, 'failed'],
+  ] as [string, Work, string][])(
+    'is told once, before the outcome is written, where it %s',
+    async (_, work, kind) => {
+      const { run, found } = await setup(work);
+      const seen: unknown[] = [];
+
+      const outcome = await run(() => (seen.push(found().then(({ status }) => status)), true));
+
+      expect(outcome.kind).toBe(kind);
+      expect(await Promise.all(seen)).toEqual(['active']);
+    },
+  );
+
+  it('is told where its time was over as well', async () => {
+    const onRan = jest.fn<boolean, []>(() => true);
+    const { run } = await setup(never, { options: aShortTime });
+
+    expect(await run(onRan)).toMatchObject({ kind: 'failed', error: { code: 'TIMEOUT' } });
+    expect(onRan).toHaveBeenCalledTimes(1);
+  });
+
+  it('is not told where it writes an effect with its outcome, or hands the job back', async () => {
+    const onRan = jest.fn<boolean, []>(() => true);
+    const effect = await setup(() => new SettlementEffect(() => Promise.resolve('booked')));
+    expect(await effect.run(onRan)).toMatchObject({ kind: 'completed' });
+
+    const { run, running } = await setup(untilAborted, { options: aLongTime });
+    const outcome = run(onRan);
+    await until(() => running.size === 1);
+    await running.close(1_000);
+    expect(await outcome).toEqual({ kind: 'released' });
+
+    expect(onRan).not.toHaveBeenCalled();
+  });
+});
+
 describe('what is counted', () => {
+  it.each([
+    ['its own time', false, 900],
+    ['the time until another could take its place', true, 300],
+  ])('of a place is %s', async (_, frees, slotMs) => {
+    const clock = jest.spyOn(performance, 'now').mockReturnValue(0);
+    const { run, jobs, counted } = await setup(() => void clock.mockReturnValue(300));
+    const settle = jobs.settle.bind(jobs);
+    jest.spyOn(jobs, 'settle').mockImplementation((settlement) => {
+      clock.mockReturnValue(900);
+      return settle(settlement);
+    });
+
+    await run(() => frees);
+    clock.mockRestore();
+
+    expect(await counted()).toMatchObject([{ deliveries: 1, slotMs }]);
+  });
+
   it('of an attempt is its outcome, its wait and its time', async () => {
     const { run, jobs, counted } = await setup(failing, { delay: 50 });
     jobs.advance(1_050);

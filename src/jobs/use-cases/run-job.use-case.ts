@@ -23,8 +23,11 @@ import { WorkerIdentity } from '../worker-identity.js';
 
 export interface RunJobInput extends Delivery {
   watch?: AttemptWatch;
-  /** Told when the handler has ended, and its outcome is about to be written. Not where it writes an effect of its own. */
-  onRan?: () => void;
+  /**
+   * Told when the handler has ended, and its outcome is about to be written. Not where it writes an effect of its own.
+   * @returns whether the next delivery may take this one's place
+   */
+  onRan?: () => boolean;
 }
 
 export type { RunJobOutcome };
@@ -68,16 +71,25 @@ export class RunJobUseCase {
 
       this.activity.started(answer.claim);
       const running = this.running.start(answer.claim);
+      let freed: number | undefined;
+      const onRan = (): void => {
+        if (input.onRan?.()) freed = performance.now();
+      };
       try {
-        return await this.run(running, request, input);
+        return await this.run(running, request, input.watch, onRan);
       } finally {
         this.running.end(running);
-        this.activity.left(answer.claim, performance.now() - arrived);
+        this.activity.left(answer.claim, (freed ?? performance.now()) - arrived);
       }
     });
   }
 
-  private async run(running: RunningJob, request: ClaimRequest, input: RunJobInput): Promise<RunJobOutcome> {
+  private async run(
+    running: RunningJob,
+    request: ClaimRequest,
+    watch: AttemptWatch | undefined,
+    onRan: () => void,
+  ): Promise<RunJobOutcome> {
     const { claim } = running;
     const handler = this.handlers.find(claim.type);
     if (!handler) return this.end.release(claim, 'job type unknown to this worker', unknownTypeDelay(claim));
@@ -86,7 +98,7 @@ export class RunJobUseCase {
     const room = await this.roomFor(handler, running);
     if (!room) return this.handBack(running);
     try {
-      return await this.runIn(room, running, request, input);
+      return await this.runIn(room, running, request, watch, onRan);
     } finally {
       room.leave();
     }
@@ -96,7 +108,8 @@ export class RunJobUseCase {
     room: AttemptRoom,
     running: RunningJob,
     request: ClaimRequest,
-    input: RunJobInput,
+    watch: AttemptWatch | undefined,
+    onRan: () => void,
   ): Promise<RunJobOutcome> {
     const { claim } = running;
     const suspect = claim.crashes >= SUSPECT_AFTER;
@@ -105,7 +118,7 @@ export class RunJobUseCase {
       : (this.solitude.enterAtOnce() ?? (await this.solitude.enter(running.signal)));
     if (!leave) return this.handBack(running);
 
-    const journal = new AttemptJournal(claim, this.jobs, () => void this.claims.lost(running), input.watch);
+    const journal = new AttemptJournal(claim, this.jobs, () => void this.claims.lost(running), watch);
     try {
       if (suspect && !this.solitude.isHaunted) {
         const marked = await this.running.untilAnswered(() => this.jobs.markAlone(claim));
@@ -118,7 +131,7 @@ export class RunJobUseCase {
       await journal.close();
       if (outcome === 'abandoned') return await this.handBack(running);
       if (outcome.kind === 'failed' && interruptionOf(running)) return await this.handBack(running);
-      if (outcome.kind !== 'effect') input.onRan?.();
+      if (outcome.kind !== 'effect') onRan();
       return await this.end.settle(claim, request, outcome, performance.now() - started);
     } finally {
       await journal.close();
