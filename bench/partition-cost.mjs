@@ -49,14 +49,17 @@ async function openStore(kind) {
   await database.runMigrations();
   await database.query('SELECT ensure_partitions($1, 1)', [days]);
   if (kind === 'plain') {
+    const [view] = await database.query(`SELECT pg_get_viewdef('all_attempts') AS sql`);
+    await database.query('DROP VIEW all_attempts');
     for (const table of ['jobs', 'job_attempts', 'job_events', 'job_logs']) {
       await database.query(
-        `CREATE TABLE plain (LIKE ${table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES) WITH (fillfactor = ${table === 'jobs' ? 85 : 100})`,
+        `CREATE TABLE plain (LIKE ${table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES) WITH (fillfactor = ${table === 'jobs' ? 40 : 100})`,
       );
       const sequence = { job_logs: 'job_log_seq', job_events: 'job_event_seq' }[table];
       if (sequence) await database.query(`ALTER SEQUENCE ${sequence} OWNED BY NONE`);
       await database.query(`DROP TABLE ${table}; ALTER TABLE plain RENAME TO ${table}`);
     }
+    await database.query(`CREATE VIEW all_attempts AS ${view.sql}`);
   }
   const config = { database: { poolSize: 10 }, queue: { shards: 1 }, submit: { idempotencyTtl: 86_400_000 } };
   return {

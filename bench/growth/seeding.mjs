@@ -25,21 +25,22 @@ made AS MATERIALIZED (
 ),
 job AS (
   INSERT INTO jobs (id, type, queue, data, priority, max_attempts, backoff, timeout_ms, run_at, attempts_made, status,
-    result, error, enqueued_at, started_at, finished_at, tags)
+    result, error, enqueued_at, started_at, finished_at, token, worker, tags)
   SELECT id, type, CASE type WHEN 'nightly_report' THEN 'reports' ELSE 'default' END,
     json_build_object('to', 'user-' || n || '@example.com', 'subject', 'Order ' || n || ' is on its way', 'durationMs', n % 100),
     100, 3, '{"kind":"exponential","delay":1000,"cap":3600000}', 30000, at,
     CASE status WHEN 'failed' THEN 3 WHEN 'completed' THEN 1 ELSE 0 END, status,
     CASE status WHEN 'completed' THEN json_build_object('id', 'message-' || n) END,
     CASE status WHEN 'failed' THEN json_build_object('code', 'HANDLER_ERROR', 'message', 'no route to host') END,
-    at + interval '5 ms', at + interval '9 ms', at + interval '40 ms', tags
+    at + interval '5 ms', at + interval '9 ms', at + interval '40 ms',
+    CASE status WHEN 'completed' THEN id END, CASE status WHEN 'completed' THEN 'worker-' || n % 8 || ':1' END, tags
   FROM made ORDER BY id
 ),
 attempt AS (
   INSERT INTO job_attempts (job_id, tenant, run, number, token, worker, started_at, finished_at, outcome)
   SELECT id, 'default', 1, number, id, 'worker-' || n % 8 || ':1', at, at + interval '40 ms', status
-  FROM made CROSS JOIN LATERAL generate_series(1, CASE status WHEN 'failed' THEN 3 ELSE 1 END) AS number
-  WHERE status <> 'cancelled' ORDER BY id, number
+  FROM made CROSS JOIN generate_series(1, 3) AS number
+  WHERE status = 'failed' ORDER BY id, number
 ),
 letter AS (
   INSERT INTO dead_letters (job_id, tenant, status, type, queue)

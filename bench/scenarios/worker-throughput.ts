@@ -199,7 +199,7 @@ async function seedKept(bench: Bench, name: string, jobs: number, make: () => Pr
 function onPlatformsRecord(bench: Bench, worker: AppProcess, jobs: number): Promise<Completed> {
   return recorded(bench, worker, jobs, {
     left: 'SELECT FROM dispatch',
-    done: `FROM jobs j JOIN job_attempts a ON a.job_id = j.id WHERE status = 'completed' AND a.outcome = 'completed'`,
+    done: `FROM jobs j JOIN all_attempts a ON a.job_id = j.id WHERE status = 'completed' AND a.outcome = 'completed'`,
     at: 'j.finished_at',
   });
 }

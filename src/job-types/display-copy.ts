@@ -9,8 +9,26 @@ const DEEPEST = 4;
  * What dashboards show of a job's data: fields whose schema says `sensitive` are masked, long texts and lists cut.
  * @param schema JSON Schema of the value, as zod makes it
  */
-export function displayCopy(value: Json, schema: JsonSchema = {}): Json {
-  return copy(value, variantsOf(schema, schema), schema, 0);
+export function displayCopy(value: Json, schema: JsonSchema = NO_SCHEMA): Json {
+  return copy(
+    value,
+    known(schema, schema, () => variantsOf(schema, schema)),
+    schema,
+    0,
+  );
+}
+
+const NO_SCHEMA: JsonSchema = {};
+
+/** What schemas say does not change: it is looked up once. By what is looked at, then by the word. */
+const lookedUp = new WeakMap<object, Map<unknown, JsonSchema[]>>();
+
+function known(of: object, word: unknown, look: () => JsonSchema[]): JsonSchema[] {
+  const words = lookedUp.get(of) ?? new Map<unknown, JsonSchema[]>();
+  lookedUp.set(of, words);
+  const found = words.get(word) ?? look();
+  words.set(word, found);
+  return found;
 }
 
 /** @param variants all that the schema says of this value. One that says `sensitive` is enough. */
@@ -21,15 +39,16 @@ function copy(value: Json, variants: JsonSchema[], root: JsonSchema, depth: numb
   if (depth >= DEEPEST) return Array.isArray(value) ? '[…]' : '{…}';
 
   if (Array.isArray(value)) {
-    const ofItems = variants.flatMap((variant) => variantsOf(variant['items'], root));
+    const ofItems = known(variants, 'items', () =>
+      variants.flatMap((variant) => variantsOf(variant['items'], root)),
+    );
     const shown = value.slice(0, MOST_ENTRIES).map((item) => copy(item, ofItems, root, depth + 1));
     return value.length > MOST_ENTRIES ? [...shown, `… ${value.length - MOST_ENTRIES} more`] : shown;
   }
 
   const entries = Object.entries(value);
   const shown = entries.slice(0, MOST_ENTRIES).map(([key, item]) => {
-    const ofProperty = variants.flatMap((variant) => variantsOf(propertySchema(variant, key), root));
-    return [cut(key), copy(item, ofProperty, root, depth + 1)] as const;
+    return [cut(key), copy(item, variantsOfProperty(variants, key, root), root, depth + 1)] as const;
   });
   if (entries.length > MOST_ENTRIES) shown.push(['…', `${entries.length - MOST_ENTRIES} more`]);
   return Object.fromEntries(shown);
@@ -39,6 +58,14 @@ function cut(text: string): string {
   return text.length > LONGEST_TEXT
     ? `${text.slice(0, LONGEST_TEXT).toWellFormed()}… (${text.length} characters)`
     : text;
+}
+
+/** Keys that the schema does not name are the data's own, and as many as it likes: they are not remembered. */
+function variantsOfProperty(variants: JsonSchema[], key: string, root: JsonSchema): JsonSchema[] {
+  const look = (): JsonSchema[] =>
+    variants.flatMap((variant) => variantsOf(propertySchema(variant, key), root));
+  const isNamed = variants.some(({ properties }) => isSchema(properties) && Object.hasOwn(properties, key));
+  return isNamed ? known(variants, `.${key}`, look) : look();
 }
 
 function propertySchema(schema: JsonSchema, key: string): unknown {

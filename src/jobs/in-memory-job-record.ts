@@ -41,6 +41,9 @@ const UNSETTLED: Settled = {
   finishedAt: null,
 };
 
+/** ms; what would expire so soon is claimed before it starts. */
+const EXPIRES_SOON = 1_000;
+
 /** Data beyond this length is not given to those who only show it. */
 const LARGEST_SHOWN = 2_000;
 
@@ -119,15 +122,19 @@ export class JobRecord {
     );
   }
 
-  claim({ token, workerId, delivery }: ClaimRequest, now: number, paused: boolean): ClaimAnswer {
+  claim({ token, workerId, delivery, kind }: ClaimRequest, now: number, paused: boolean): ClaimAnswer {
     const { live } = this;
     if (live?.claim?.token === token) return { kind: 'claimed', claim: this.toClaim(live, token) };
     if (!live || live.claim || live.delivery !== delivery) return { kind: 'gone' };
-    if (live.runAt > now || paused || this.isExpired(now)) {
+    if (kind !== 'started' && (live.runAt > now || paused || this.isExpired(now))) {
       takeBack(live);
       return { kind: 'held' };
     }
     this.assertMove('claim', now);
+    if (kind === 'deferred' && live.crashes === 0 && !this.isExpired(now + EXPIRES_SOON)) {
+      const claim = { ...this.toClaim(live, token), waited: now - live.runAt };
+      return { kind: 'claimed', claim: { ...claim, deferred: true } };
+    }
     live.claim = { token, workerId, at: now, alone: false };
     live.pushedAt ??= now;
     return { kind: 'claimed', claim: this.toClaim(live, token) };
@@ -135,8 +142,13 @@ export class JobRecord {
 
   /** @param workerName what the attempt is recorded under */
   settle(settlement: Settlement, now: number, workerName: (id: string) => string): boolean {
-    const { token, outcome } = settlement;
+    const { token, outcome, start } = settlement;
     const { live } = this;
+    if (start && live && !live.claim && live.delivery === start.delivery) {
+      const at = now - start.ran;
+      live.claim = { token, workerId: start.workerId, at, alone: false };
+      live.pushedAt ??= at;
+    }
     if (live?.claim?.token !== token) return this.attempts.some((attempt) => attempt.token === token);
 
     const [result, error, retryIn] =

@@ -45,6 +45,11 @@ export interface JobPage {
 export interface ClaimRequest extends Delivery {
   token: string;
   workerId: string;
+  /**
+   * now: a current delivery that may not start yet is taken back. deferred: where nothing stands against it, the attempt
+   * may start with no claim on record. started: it has started, and nothing but another's claim stands against it.
+   */
+  kind?: 'now' | 'deferred' | 'started';
 }
 
 /** The right to run one attempt, and all that is needed for it. */
@@ -64,6 +69,11 @@ export interface Claim extends Delivery {
   crashes: number;
   /** ms from the moment it was due to the claim. */
   waited: number;
+  /**
+   * Nothing of it is on record. Its delivery, while it is current and nobody has claimed it, is the fence of its settlement
+   * alone: whatever else the attempt writes needs the claim, and so does an attempt that goes on.
+   */
+  deferred?: boolean;
 }
 
 /** A claim as far as its fence needs it. */
@@ -76,8 +86,15 @@ export type HeldClaim = Pick<Claim, 'jobId' | 'token'>;
  */
 export type ClaimAnswer = { kind: 'claimed'; claim: Claim } | { kind: 'gone' } | { kind: 'held' };
 
+/** For an attempt that started with a deferred claim, and may have ended with it. `ran`: ms since its start. */
+export interface DeferredStart {
+  delivery: number;
+  workerId: string;
+  ran: number;
+}
+
 /** How an attempt ended, borne by its token. `retryIn` (ms) makes a failure a back-off. */
-export type Settlement = { jobId: string; token: string } & (
+export type Settlement = { jobId: string; token: string; start?: DeferredStart } & (
   { outcome: 'completed'; result: Json } | { outcome: 'failed'; error: JobError; retryIn?: number }
 );
 
@@ -236,7 +253,10 @@ export abstract class JobRepository {
   /** Idempotent by token. */
   abstract claim(request: ClaimRequest): Promise<ClaimAnswer>;
 
-  /** Idempotent by token. False: the token is not current, and nothing was written. */
+  /**
+   * Idempotent by token. False: the token is not current (nor, where the claim was deferred, the delivery without one), and
+   * nothing was written.
+   */
   abstract settle(settlement: Settlement): Promise<boolean>;
 
   /**

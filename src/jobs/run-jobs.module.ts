@@ -3,6 +3,7 @@ import { JobsModule } from './jobs.module.js';
 import { Reaper } from './delivery/reaper.js';
 import { AttemptEnd } from './running/attempt-end.js';
 import { ClaimCheck } from './running/claim-check.js';
+import { DeferredClaims } from './running/deferred-claims.js';
 import { RunningJobs } from './running/running-jobs.js';
 import { Solitude } from './running/solitude.js';
 import { WorkerLifecycle } from './running/worker-lifecycle.js';
@@ -12,7 +13,16 @@ import { RunJobUseCase } from './use-cases/run-job.use-case.js';
 @Global()
 @Module({
   imports: [JobsModule],
-  providers: [RunJobUseCase, RunningJobs, AttemptEnd, ClaimCheck, Solitude, Reaper, WorkerLifecycle],
+  providers: [
+    RunJobUseCase,
+    RunningJobs,
+    AttemptEnd,
+    ClaimCheck,
+    DeferredClaims,
+    Solitude,
+    Reaper,
+    WorkerLifecycle,
+  ],
   exports: [RunJobUseCase],
 })
 export class RunJobsModule {}

@@ -28,6 +28,7 @@ import { KeptStatistics1764500000000 } from './migrations/1764500000000-kept-sta
 import { Schedules1764600000000 } from './migrations/1764600000000-schedules.js';
 import { Retention1764700000000 } from './migrations/1764700000000-retention.js';
 import { RoomForUpdates1764800000000 } from './migrations/1764800000000-room-for-updates.js';
+import { CompletedAttempts1764900000000 } from './migrations/1764900000000-completed-attempts.js';
 import { watchedClient } from './watched-client.js';
 
 /** A request waits this long for a connection, in ms; then the record counts as unavailable. */
@@ -76,6 +77,7 @@ export function dataSourceOptions({ database }: Pick<AppConfig, 'database'>): Da
       Schedules1764600000000,
       Retention1764700000000,
       RoomForUpdates1764800000000,
+      CompletedAttempts1764900000000,
     ],
     migrationsTableName: 'migrations',
     synchronize: false,

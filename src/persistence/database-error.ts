@@ -55,11 +55,11 @@ export function reasonOf(error: unknown): string {
 }
 
 /** Runs a database call; a server that does not answer becomes RecordUnavailable. The domain's refusals pass. */
-export async function answering<T>(call: () => Promise<T>): Promise<T> {
-  try {
-    return await call();
-  } catch (error) {
-    if (error instanceof DomainError || !isUnavailable(error)) throw error;
-    throw new RecordUnavailable(error);
-  }
+export function answering<T>(call: () => Promise<T>): Promise<T> {
+  return call().catch(tellUnavailable);
+}
+
+function tellUnavailable(error: unknown): never {
+  if (error instanceof DomainError || !isUnavailable(error)) throw error;
+  throw new RecordUnavailable(error);
 }

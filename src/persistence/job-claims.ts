@@ -1,12 +1,12 @@
 import type { DataSource } from 'typeorm';
-import type { ClaimAnswer, ClaimRequest } from '../jobs/job-repository.js';
+import type { Claim, ClaimAnswer, ClaimRequest } from '../jobs/job-repository.js';
 import type { Backoff, Json } from '../jobs/job.js';
 import { DayStatement } from './day-statement.js';
 import { GroupCommit } from './group-commit.js';
 import { inOrder } from './rows.js';
 
 /** Why a current delivery may not start yet. */
-const HELD = `d.token IS NULL AND (
+const HELD = `NOT a.started AND d.token IS NULL AND (
       d.run_at > now() OR coalesce(d.expires_at <= now(), false)
         OR d.queue = ANY (ARRAY(SELECT queue FROM queue_pauses))
     )`;
@@ -18,11 +18,12 @@ const HELD = `d.token IS NULL AND (
  */
 const CLAIM = new DayStatement(
   'claim_jobs',
-  4,
+  5,
   ({ jobs, pruned }) => `
 WITH quick AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true)),
 asked AS MATERIALIZED (
-  SELECT a.* FROM quick, unnest($1::uuid[], $2::int[], $3::uuid[], $4::uuid[]) AS a(job_id, delivery, token, worker_id)
+  SELECT a.* FROM quick, unnest($1::uuid[], $2::int[], $3::uuid[], $4::uuid[], $5::boolean[])
+    AS a(job_id, delivery, token, worker_id, started)
 ),
 taken AS (
   UPDATE dispatch d SET
@@ -33,20 +34,34 @@ taken AS (
     delivery = d.delivery + (${HELD})::int
   FROM asked a
   WHERE d.job_id = a.job_id AND (d.token = a.token OR (d.token IS NULL AND d.delivery = a.delivery))
-  RETURNING a.token, d.token IS NULL AS held, d.job_id, d.delivery, d.crashes,
+  RETURNING a.token, d.token IS NULL AS held, d.job_id, d.crashes,
     (extract(epoch FROM d.claimed_at - d.run_at) * 1000)::float8 AS waited
 )
-SELECT t.token, t.held, t.job_id, t.delivery, t.crashes, t.waited,
+SELECT t.token, t.held, t.crashes, t.waited,
   j.tenant, j.type, j.queue, j.data, j.run, j.attempts_made, j.max_attempts, j.backoff, j.timeout_ms
 FROM taken t JOIN ${jobs} j ON j.id = t.job_id ${pruned}`,
 );
 
-interface ClaimedRow {
-  token: string;
-  held: boolean;
-  job_id: string;
-  delivery: number;
-  crashes: number;
+/**
+ * Current deliveries that may start with no claim on record: nothing is written, nothing locked. What has crashed, or would
+ * expire before its claim comes, is left out.
+ * Plan: as above.
+ */
+const STARTABLE = new DayStatement(
+  'startable_jobs',
+  2,
+  ({ jobs, pruned }) => `
+SELECT a.nth::int, (extract(epoch FROM clock_timestamp() - d.run_at) * 1000)::float8 AS waited,
+  j.tenant, j.type, j.queue, j.data, j.run, j.attempts_made, j.max_attempts, j.backoff, j.timeout_ms
+FROM unnest($1::uuid[], $2::int[]) WITH ORDINALITY AS a(job_id, delivery, nth)
+JOIN dispatch d ON d.job_id = a.job_id
+JOIN ${jobs} j ON j.id = a.job_id ${pruned}
+WHERE d.delivery = a.delivery AND num_nonnulls(d.token) = 0 AND d.crashes = 0 AND d.run_at <= now()
+  AND coalesce(d.expires_at > now() + interval '1 s', true)
+  AND d.queue <> ALL (ARRAY(SELECT queue FROM queue_pauses))`,
+);
+
+interface Payload {
   waited: number;
   tenant: string;
   type: string;
@@ -57,6 +72,16 @@ interface ClaimedRow {
   max_attempts: number;
   backoff: Backoff;
   timeout_ms: number;
+}
+
+interface StartableRow extends Payload {
+  nth: number;
+}
+
+interface ClaimedRow extends Payload {
+  token: string;
+  held: boolean;
+  crashes: number;
 }
 
 /** Hands out the right to run an attempt: claims made at the same time share one statement. */
@@ -70,6 +95,27 @@ export class JobClaims {
   }
 
   private async flush(requests: ClaimRequest[]): Promise<ClaimAnswer[]> {
+    const deferred = await this.defer(requests.filter(({ kind }) => kind === 'deferred'));
+    const others = requests.filter((request) => !deferred.has(request));
+    const claimed = others.length > 0 ? await this.claimNow(others) : undefined;
+    return requests.map((request) => deferred.get(request) ?? toAnswer(claimed?.get(request.token), request));
+  }
+
+  private async defer(requests: ClaimRequest[]): Promise<Map<ClaimRequest, ClaimAnswer>> {
+    const startable = new Map<ClaimRequest, ClaimAnswer>();
+    if (requests.length === 0) return startable;
+    const ids = requests.map(({ jobId }) => jobId);
+    const deliveries = requests.map(({ delivery }) => delivery);
+    const rows = await STARTABLE.rowsOf<StartableRow>(this.database, ids, [ids, deliveries]);
+    for (const row of rows) {
+      const request = requests[row.nth - 1];
+      if (request) startable.set(request, { kind: 'claimed', claim: toClaim(row, request, 0, true) });
+    }
+    return startable;
+  }
+
+  /** By token, not by id: the queue may deliver one job twice into one batch, and only one of them has it. */
+  private async claimNow(requests: ClaimRequest[]): Promise<Map<string, ClaimedRow>> {
     const asked = inOrder(requests);
     const ids = asked.map(({ jobId }) => jobId);
     const rows = await CLAIM.rowsOf<ClaimedRow>(this.database, ids, [
@@ -77,34 +123,39 @@ export class JobClaims {
       asked.map(({ delivery }) => delivery),
       asked.map(({ token }) => token),
       asked.map(({ workerId }) => workerId),
+      asked.map(({ kind }) => kind === 'started'),
     ]);
-
-    // By token, not by id: the queue may deliver one job twice into one batch, and only one of them has it.
-    const byToken = new Map(rows.map((row) => [row.token, row]));
-    return requests.map(({ token }) => toAnswer(byToken.get(token)));
+    return new Map(rows.map((row) => [row.token, row]));
   }
 }
 
-function toAnswer(row: ClaimedRow | undefined): ClaimAnswer {
+function toAnswer(row: ClaimedRow | undefined, request: ClaimRequest): ClaimAnswer {
   if (!row) return { kind: 'gone' };
   if (row.held) return { kind: 'held' };
+  return { kind: 'claimed', claim: toClaim(row, request, row.crashes) };
+}
+
+function toClaim(
+  row: Payload,
+  { jobId, delivery, token }: ClaimRequest,
+  crashes: number,
+  deferred?: true,
+): Claim {
   return {
-    kind: 'claimed',
-    claim: {
-      jobId: row.job_id,
-      delivery: row.delivery,
-      token: row.token,
-      tenant: row.tenant,
-      type: row.type,
-      queue: row.queue,
-      data: row.data,
-      run: row.run,
-      attempt: row.attempts_made + 1,
-      attempts: row.max_attempts,
-      backoff: row.backoff,
-      timeout: row.timeout_ms,
-      crashes: row.crashes,
-      waited: row.waited,
-    },
+    jobId,
+    delivery,
+    token,
+    tenant: row.tenant,
+    type: row.type,
+    queue: row.queue,
+    data: row.data,
+    run: row.run,
+    attempt: row.attempts_made + 1,
+    attempts: row.max_attempts,
+    backoff: row.backoff,
+    timeout: row.timeout_ms,
+    crashes,
+    waited: row.waited,
+    deferred,
   };
 }

@@ -25,7 +25,7 @@ SELECT ${JOB_COLUMNS}, (
   SELECT coalesce(json_agg(json_build_object(
     'run', a.run, 'number', a.number, 'worker', a.worker, 'startedAt', a.started_at, 'finishedAt', a.finished_at,
     'outcome', a.outcome, 'error', a.error) ORDER BY a.run, a.number), '[]')
-  FROM job_attempts a WHERE a.job_id = $2
+  FROM all_attempts a WHERE a.job_id = $2
 ) AS attempts
 FROM jobs j LEFT JOIN dispatch d ON d.job_id = j.id
 WHERE j.tenant = $1 AND j.id = $2`;

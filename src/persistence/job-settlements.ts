@@ -1,34 +1,83 @@
 import type { DataSource } from 'typeorm';
-import type { Settlement } from '../jobs/job-repository.js';
+import type { DeferredStart, HeldClaim, Settlement } from '../jobs/job-repository.js';
+import type { Json } from '../jobs/job.js';
 import { DayStatement } from './day-statement.js';
 import { GroupCommit } from './group-commit.js';
 import { idRange, inOrder, rowsOf, toJson } from './rows.js';
 
+/** A row that bears the token, or none and the delivery of an attempt whose claim is not on record. */
+const CURRENT = `coalesce(d.token = a.token, d.delivery = a.delivery) IS TRUE`;
+
+/** Of such an attempt the worker tells who runs it, and since when. */
+const STARTED = `a.token, coalesce(d.worker_id, a.worker_id) AS worker_id,
+    coalesce(d.claimed_at, a.started_at) AS claimed_at, coalesce(d.pushed_at, a.started_at) AS pushed_at`;
+
+const SINCE = `clock_timestamp() - a.ran * interval '1 ms' AS started_at`;
+
 /**
- * Everything an attempt leaves behind, in one statement, for those rows alone whose token is still current: the job's
- * state, the attempt, the dead letter, and the end of the dispatch row or its next delivery. A repeated settlement is
- * known by the token on the attempt. Rows are asked for, and so locked, in the order of their ids.
+ * The end of most jobs. The attempt stands on the job's own row, since nothing comes after it, and all else that it leaves
+ * behind goes: one row written and one deleted, for those alone whose claim is still current. Rows are asked for, and so
+ * locked, in the order of their ids. Workers are looked up once, not once a row.
  * Plan: index lookups by job_id on `dispatch`, by id in `jobs`.
  */
-const SETTLE = new DayStatement(
-  'settle_jobs',
+const COMPLETE = new DayStatement(
+  'complete_jobs',
   6,
-  ({ jobs, attempts, pruned }) => `
+  ({ jobs, pruned }) => `
 WITH durable AS MATERIALIZED (SELECT set_config('synchronous_commit', 'on', true)),
 asked AS MATERIALIZED (
-  SELECT a.* FROM durable, unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::bigint[])
-    AS a(job_id, token, outcome, result, error, retry_in)
+  SELECT a.*, ${SINCE}
+  FROM durable, unnest($1::uuid[], $2::uuid[], $3::text[], $4::int[], $5::uuid[], $6::float8[])
+    AS a(job_id, token, result, delivery, worker_id, ran)
 ),
 ended AS (
   DELETE FROM dispatch d USING asked a
-  WHERE d.job_id = a.job_id AND (d.token = a.token) IS TRUE AND a.retry_in IS NULL
-  RETURNING d.job_id, d.token, d.worker_id, d.claimed_at, d.pushed_at, d.delivery, d.progress,
-    a.outcome, a.result, a.error, true AS final
+  WHERE d.job_id = a.job_id AND ${CURRENT}
+  RETURNING ${STARTED}, d.job_id, d.delivery, d.progress, a.result
+),
+claimant AS MATERIALIZED (
+  SELECT id, host || ':' || pid AS name FROM workers WHERE id IN (SELECT worker_id FROM ended)
+)
+UPDATE ${jobs} j SET
+  status = 'completed',
+  result = e.result::json,
+  error = NULL,
+  attempts_made = j.attempts_made + 1,
+  delivery = e.delivery,
+  progress = coalesce(e.progress, j.progress),
+  enqueued_at = e.pushed_at,
+  started_at = e.claimed_at,
+  finished_at = clock_timestamp(),
+  token = e.token,
+  worker = coalesce(c.name, e.worker_id::text)
+FROM ended e LEFT JOIN claimant c ON c.id = e.worker_id
+WHERE j.id = e.job_id ${pruned}
+RETURNING e.token`,
+);
+
+/**
+ * Everything a failed attempt leaves behind, in one statement, under the same condition and in the same order: the job's
+ * state, the attempt, the dead letter, and the end of the dispatch row or its next delivery.
+ * Plan: index lookups by job_id on `dispatch`, by id in `jobs`.
+ */
+const FAIL = new DayStatement(
+  'fail_jobs',
+  7,
+  ({ jobs, attempts, pruned }) => `
+WITH durable AS MATERIALIZED (SELECT set_config('synchronous_commit', 'on', true)),
+asked AS MATERIALIZED (
+  SELECT a.*, ${SINCE}
+  FROM durable, unnest($1::uuid[], $2::uuid[], $3::text[], $4::int[], $5::uuid[], $6::float8[], $7::bigint[])
+    AS a(job_id, token, error, delivery, worker_id, ran, retry_in)
+),
+ended AS (
+  DELETE FROM dispatch d USING asked a
+  WHERE d.job_id = a.job_id AND ${CURRENT} AND a.retry_in IS NULL
+  RETURNING ${STARTED}, d.job_id, d.delivery, d.progress, a.error, true AS final
 ),
 retried AS MATERIALIZED (
-  SELECT d.job_id, d.token, d.worker_id, d.claimed_at, d.pushed_at, d.delivery, d.progress,
-    a.outcome, a.result, a.error, false AS final, a.retry_in
-  FROM asked a JOIN dispatch d ON d.job_id = a.job_id AND (d.token = a.token) IS TRUE
+  SELECT ${STARTED}, d.job_id, d.delivery, d.progress, a.error, false AS final, a.retry_in
+  FROM asked a JOIN dispatch d ON d.job_id = a.job_id AND ${CURRENT}
   WHERE a.retry_in IS NOT NULL
   ORDER BY d.job_id
   FOR UPDATE OF d
@@ -43,12 +92,11 @@ again AS (
 held AS (
   SELECT * FROM ended
   UNION ALL
-  SELECT job_id, token, worker_id, claimed_at, pushed_at, delivery, progress, outcome, result, error, final FROM retried
+  SELECT token, worker_id, claimed_at, pushed_at, job_id, delivery, progress, error, final FROM retried
 ),
 job AS (
   UPDATE ${jobs} j SET
-    status = CASE WHEN h.final THEN h.outcome END,
-    result = h.result::json,
+    status = CASE WHEN h.final THEN 'failed' END,
     error = h.error::json,
     attempts_made = j.attempts_made + 1,
     delivery = h.delivery,
@@ -58,42 +106,46 @@ job AS (
     finished_at = CASE WHEN h.final THEN clock_timestamp() END
   FROM held h
   WHERE j.id = h.job_id ${pruned}
-  RETURNING j.id, j.tenant, j.type, j.queue, j.run, j.attempts_made, j.error,
-    h.token, h.worker_id, h.claimed_at, h.outcome, h.final
+  RETURNING j.id, j.tenant, j.type, j.queue, j.run, j.attempts_made, j.error, h.token, h.worker_id, h.claimed_at, h.final
 ),
 attempt AS (
   INSERT INTO ${attempts} (job_id, tenant, run, number, token, worker, started_at, finished_at, outcome, error)
   SELECT id, tenant, run, attempts_made, token,
     coalesce((SELECT w.host || ':' || w.pid FROM workers w WHERE w.id = job.worker_id), worker_id::text),
-    claimed_at, clock_timestamp(), outcome, error
+    claimed_at, clock_timestamp(), 'failed', error
   FROM job
 ),
 letter AS (
   INSERT INTO dead_letters (job_id, tenant, status, type, queue)
-  SELECT id, tenant, outcome, type, queue FROM job WHERE final AND outcome = 'failed'
+  SELECT id, tenant, 'failed', type, queue FROM job WHERE final
 )
 SELECT token FROM held`,
 );
 
-/** Plan: lookups by (job_id, …) in the partitions that $3 and $4 leave. */
+/**
+ * A repeated settlement is known by its token. Not a join: that would read the whole range of ids, since PostgreSQL looks
+ * into a part of a view with a condition of its own by constants alone. Plan: lookups by id in both tables, in the
+ * partitions that $3 and $4 leave.
+ */
 const SETTLED = `
-SELECT t.token FROM unnest($1::uuid[], $2::uuid[]) AS a(job_id, token)
-JOIN job_attempts t ON t.job_id = a.job_id AND t.token = a.token AND t.job_id BETWEEN $3 AND $4`;
+SELECT token FROM all_attempts
+WHERE job_id = ANY($1::uuid[]) AND token = ANY($2::uuid[]) AND job_id BETWEEN $3 AND $4`;
 
 /** A settlement with its JSON made once, to be measured and stored. */
 interface Written {
   jobId: string;
   token: string;
-  outcome: 'completed' | 'failed';
-  result: string | null;
-  error: string | null;
+  outcome: Settlement['outcome'];
+  /** The result or the error. */
+  json: string | null;
   retryIn: number | null;
+  start: DeferredStart | undefined;
 }
 
 /** Commits the outcome of attempts: those that end at the same time share one statement. */
 export class JobSettlements {
   readonly #commits = new GroupCommit((settlements: Written[]) => this.flush(settlements), {
-    bytesOf: ({ result, error }) => (result?.length ?? 0) + (error?.length ?? 0),
+    bytesOf: ({ json }) => json?.length ?? 0,
   });
 
   constructor(private readonly database: DataSource) {}
@@ -102,52 +154,65 @@ export class JobSettlements {
     return this.#commits.submit(written(settlement));
   }
 
-  /** Ends and retries apart: each statement locks all its rows in one order. */
+  /** Each statement locks all its rows in one order: so ends and retries are apart. */
   private async flush(settlements: Written[]): Promise<boolean[]> {
-    const tokens: Token[] = [];
-    for (const ends of [true, false]) {
-      const some = inOrder(settlements.filter(({ retryIn }) => (retryIn === null) === ends));
-      if (some.length === 0) continue;
-      const ids = some.map(({ jobId }) => jobId);
-      tokens.push(...(await SETTLE.rowsOf<Token>(this.database, ids, [ids, ...columnsOf(some)])));
+    const completed = settlements.filter(({ outcome }) => outcome === 'completed');
+    const failed = settlements.filter(({ outcome }) => outcome === 'failed');
+    const ended = failed.filter(({ retryIn }) => retryIn === null);
+    const retried = failed.filter(({ retryIn }) => retryIn !== null);
+
+    const tokens = await this.write(COMPLETE, completed);
+    for (const some of [ended, retried]) {
+      tokens.push(...(await this.write(FAIL, some, ({ retryIn }) => retryIn)));
     }
     return settledOnes(this.database, settlements, tokens);
   }
+
+  /** @param columns further ones, after those of all settlements */
+  private async write(
+    statement: DayStatement,
+    settlements: Written[],
+    ...columns: ((one: Written) => unknown)[]
+  ): Promise<Token[]> {
+    if (settlements.length === 0) return [];
+    const sorted = inOrder(settlements);
+    const ids = sorted.map(({ jobId }) => jobId);
+    return statement.rowsOf<Token>(this.database, ids, [
+      ids,
+      sorted.map(({ token }) => token),
+      sorted.map(({ json }) => json),
+      sorted.map(({ start }) => start?.delivery),
+      sorted.map(({ start }) => start?.workerId),
+      sorted.map(({ start }) => start?.ran),
+      ...columns.map((of) => sorted.map(of)),
+    ]);
+  }
 }
 
-/** In the caller's transaction. @returns for each whether its token was current, or had settled before */
-export async function settleWithin(
+/** In the caller's transaction, which has locked the row in `dispatch`: the token is current. */
+export async function completeWithin(
   transaction: Pick<DataSource, 'query'>,
-  settlements: Written[],
-): Promise<boolean[]> {
-  const sorted = inOrder(settlements);
-  const ids = sorted.map(({ jobId }) => jobId);
-  const parameters = [ids, ...columnsOf(sorted), ...idRange(ids)];
-  const tokens = await rowsOf<Token>(transaction, SETTLE.whole, parameters);
-  return settledOnes(transaction, settlements, tokens);
+  { jobId, token }: HeldClaim,
+  result: Json,
+): Promise<void> {
+  const ids = [jobId];
+  await rowsOf(transaction, COMPLETE.whole, [
+    ids,
+    [token],
+    [toJson(result)],
+    [null],
+    [null],
+    [null],
+    ...idRange(ids),
+  ]);
 }
 
 interface Token {
   token: string;
 }
 
-/** $2 to $6 of SETTLE. */
-function columnsOf(settlements: Written[]): unknown[][] {
-  return [
-    settlements.map(({ token }) => token),
-    settlements.map(({ outcome }) => outcome),
-    settlements.map(({ result }) => result),
-    settlements.map(({ error }) => error),
-    settlements.map(({ retryIn }) => retryIn),
-  ];
-}
-
 /** Those that were settled now, and those that a repeated call finds settled. */
-async function settledOnes(
-  database: Pick<DataSource, 'query'>,
-  settlements: Written[],
-  now: Token[],
-): Promise<boolean[]> {
+async function settledOnes(database: DataSource, settlements: Written[], now: Token[]): Promise<boolean[]> {
   const settled = new Set(now.map(({ token }) => token));
   const others = settlements.filter(({ token }) => !settled.has(token));
   if (others.length > 0) {
@@ -162,16 +227,9 @@ async function settledOnes(
   return settlements.map(({ token }) => settled.has(token));
 }
 
-export function written(settlement: Settlement): Written {
-  const { jobId, token, outcome } = settlement;
+function written(settlement: Settlement): Written {
+  const { jobId, token, outcome, start } = settlement;
   return outcome === 'completed'
-    ? { jobId, token, outcome, result: toJson(settlement.result), error: null, retryIn: null }
-    : {
-        jobId,
-        token,
-        outcome,
-        result: null,
-        error: toJson(settlement.error),
-        retryIn: settlement.retryIn ?? null,
-      };
+    ? { jobId, token, outcome, start, json: toJson(settlement.result), retryIn: null }
+    : { jobId, token, outcome, start, json: toJson(settlement.error), retryIn: settlement.retryIn ?? null };
 }

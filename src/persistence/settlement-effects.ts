@@ -3,13 +3,13 @@ import { EffectFailed } from '../jobs/job.errors.js';
 import type { Effect, HeldClaim } from '../jobs/job-repository.js';
 import type { Json } from '../jobs/job.js';
 import { isUnavailable } from './database-error.js';
-import { settleWithin, written } from './job-settlements.js';
+import { completeWithin } from './job-settlements.js';
 import { rowsOf } from './rows.js';
 
 const LOCK = `SELECT FROM dispatch WHERE job_id = $1 AND token = $2 FOR UPDATE`;
 
 const SETTLED = `
-SELECT j.result FROM job_attempts a JOIN jobs j ON j.id = a.job_id
+SELECT j.result FROM all_attempts a JOIN jobs j ON j.id = a.job_id
 WHERE a.job_id = $1 AND a.token = $2 AND a.outcome = 'completed'`;
 
 /** Settlements that commit together with a handler's own effect, each in a transaction of its own. */
@@ -67,6 +67,6 @@ async function commit(
     return settled;
   }
   const result = await applied(effect, manager);
-  await settleWithin(manager, [written({ jobId, token, outcome: 'completed', result })]);
+  await completeWithin(manager, { jobId, token }, result);
   return { result };
 }

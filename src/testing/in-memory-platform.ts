@@ -13,6 +13,7 @@ import { JobRepository, type JobHistory } from '../jobs/job-repository.js';
 import { JobsModule } from '../jobs/jobs.module.js';
 import { AttemptEnd } from '../jobs/running/attempt-end.js';
 import { ClaimCheck } from '../jobs/running/claim-check.js';
+import { DeferredClaims } from '../jobs/running/deferred-claims.js';
 import { RunningJobs } from '../jobs/running/running-jobs.js';
 import { Solitude } from '../jobs/running/solitude.js';
 import { InMemoryStatisticsRepository } from '../jobs/statistics/in-memory-statistics-repository.js';
@@ -140,7 +141,7 @@ class PlatformInMemoryModule {
         JobsModule,
         ...modules,
       ],
-      providers: [...stores, RunJobUseCase, RunningJobs, AttemptEnd, ClaimCheck, Solitude],
+      providers: [...stores, RunJobUseCase, RunningJobs, AttemptEnd, ClaimCheck, DeferredClaims, Solitude],
       exports: stores.map(({ provide }) => provide),
     };
   }

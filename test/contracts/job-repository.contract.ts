@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { RecordUnavailable } from '../../src/jobs/job.errors.js';
 import { describeControl } from './job-repository.control.contract.js';
+import { describeDeferring } from './job-repository.deferring.contract.js';
 import { describeDelivery } from './job-repository.delivery.contract.js';
 import { describeIdempotency, onceWith } from './job-repository.idempotency.contract.js';
 import { describeListing } from './job-repository.listing.contract.js';
@@ -29,6 +30,7 @@ export function describeJobRepository(name: string, setup: () => Promise<RecordU
     describeWithin(suite);
     describeListing(suite);
     describeWorking(suite);
+    describeDeferring(suite);
     describeControl(suite);
     describeOptions(suite);
     describeDelivery(suite);

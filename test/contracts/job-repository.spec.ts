@@ -4,7 +4,7 @@ import type { DataSource } from 'typeorm';
 import { InMemoryJobRepository } from '../../src/jobs/in-memory-job-repository.js';
 import { IdempotencyInFlight, RecordUnavailable } from '../../src/jobs/job.errors.js';
 import type { Delivery } from '../../src/jobs/job-queue.js';
-import type { JobRepository } from '../../src/jobs/job-repository.js';
+import type { Claim, JobRepository } from '../../src/jobs/job-repository.js';
 import type { Job } from '../../src/jobs/job.js';
 import { isDeadlock } from '../../src/persistence/database-error.js';
 import { ExpiredKeys } from '../../src/persistence/expired-keys.js';
@@ -223,6 +223,70 @@ function describeOnPostgres(server: string, binaries: 'embedded' | 'system'): vo
         statements.mockRestore();
         expect(await countOf(at)).toBe(100);
       });
+
+      it('has an attempt that completes its job on the row of the job, and those before in rows of their own', async () => {
+        const at = new Scene(under);
+        await under.beat(at.workerId);
+        const first = await at.claimNew();
+        await at.fail(first, 0);
+        const second = await at.claim(await at.found({ id: first.jobId }));
+        await at.complete(second);
+
+        const [job] = await rowsOfJob('jobs', 'id', first.jobId);
+        expect(job).toMatchObject({ token: second.token, worker: 'host:1' });
+        const rows = await rowsOfJob('job_attempts', 'job_id', first.jobId);
+        expect(rows).toEqual([expect.objectContaining({ token: first.token, outcome: 'failed' })]);
+        expect(await at.attempts(first.jobId)).toMatchObject([
+          { number: 1, outcome: 'failed' },
+          { number: 2, outcome: 'completed', worker: 'host:1', finishedAt: job!.finished_at },
+        ]);
+      });
+
+      it('leaves no token of a failure on the row of the job', async () => {
+        const at = new Scene(under);
+        const { id } = await at.failedJob();
+
+        expect(await rowsOfJob('jobs', 'id', id)).toMatchObject([{ token: null, worker: null }]);
+      });
+
+      it('knows an attempt that the release before completed, in a row of its own', async () => {
+        const at = new Scene(under);
+        const [claim, withEffect] = [await at.claimNew(), await at.claimNew()];
+        for (const each of [claim, withEffect]) {
+          await at.complete(each, 'first');
+          await database.query(
+            `INSERT INTO job_attempts (job_id, tenant, run, number, token, worker, started_at, finished_at, outcome)
+           SELECT job_id, tenant, run, number, token, worker, started_at, finished_at, outcome FROM all_attempts
+           WHERE job_id = $1`,
+            [each.jobId],
+          );
+          await database.query('UPDATE jobs SET token = NULL, worker = NULL WHERE id = $1', [each.jobId]);
+        }
+
+        expect(await at.complete(claim)).toBe(true);
+        expect(await at.jobs.settleWith(withEffect, () => Promise.reject(new Error('again')))).toEqual({
+          result: 'first',
+        });
+        expect(await at.attempts(claim.jobId)).toMatchObject([{ number: 1, outcome: 'completed' }]);
+      });
+
+      it('settles what completed, failed and is tried again side by side', async () => {
+        const at = new Scene(under);
+        const claims = await Promise.all(Array.from({ length: 30 }, () => at.claimNew()));
+        const settle = (claim: Claim, n: number) =>
+          n % 3 === 0 ? at.complete(claim, n) : at.fail(claim, n % 3 === 1 ? undefined : 60_000);
+
+        expect(await Promise.all(claims.map(settle))).toEqual(Array(30).fill(true));
+
+        const found = await Promise.all(claims.map(({ jobId }) => at.found({ id: jobId })));
+        const statuses = ['completed', 'failed', 'delayed'];
+        expect(found.map(({ status }) => status)).toEqual(claims.map((_, n) => statuses[n % 3]));
+        expect(found.map(({ result }) => result)).toEqual(claims.map((_, n) => (n % 3 === 0 ? n : null)));
+      });
+
+      async function rowsOfJob(table: string, key: string, id: string): Promise<Record<string, unknown>[]> {
+        return database.query(`SELECT * FROM ${table} WHERE ${key} = $1`, [id]);
+      }
 
       it('never deadlocks, in whatever orders processes insert the same ones', async () => {
         const at = new Scene(under);

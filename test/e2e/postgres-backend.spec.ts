@@ -111,6 +111,6 @@ describe('the life of a job with QUEUE_BACKEND=postgres, an API and a worker', (
 
   function attemptsOf(jobs: JobView[]): Promise<number> {
     const ids = jobs.map(({ id }) => id);
-    return platform.value<number>('SELECT count(*)::int FROM job_attempts WHERE job_id = ANY($1)', [ids]);
+    return platform.value<number>('SELECT count(*)::int FROM all_attempts WHERE job_id = ANY($1)', [ids]);
   }
 });

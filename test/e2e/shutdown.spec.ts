@@ -151,7 +151,7 @@ describe('the end of a worker, amid 50 running jobs', () => {
     const [attempts] = await platform.sql(
       `SELECT count(*)::int AS attempts, count(DISTINCT job_id)::int AS jobs, max(number) AS last,
          array_agg(DISTINCT outcome) AS outcomes
-       FROM job_attempts WHERE job_id = ANY($1)`,
+       FROM all_attempts WHERE job_id = ANY($1)`,
       [jobs.map(({ id }) => id)],
     );
     const { length } = jobs;

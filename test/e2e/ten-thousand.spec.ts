@@ -48,7 +48,7 @@ describe('10,000 jobs over two APIs, two workers and four shards', () => {
     expect(effects).toEqual({ effects: JOBS, keys: JOBS, jobs: JOBS });
 
     const [attempts] = await platform.sql(
-      'SELECT count(*)::int AS attempts, max(number) AS last, max(run) AS run FROM job_attempts',
+      'SELECT count(*)::int AS attempts, max(number) AS last, max(run) AS run FROM all_attempts',
     );
     expect(attempts).toEqual({ attempts: JOBS, last: 1, run: 1 });
     expect(await platform.sql('SELECT kind, detail FROM job_events LIMIT 5')).toEqual([]);

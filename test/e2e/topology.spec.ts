@@ -56,7 +56,7 @@ async function completedOnce(jobs: JobView[]): Promise<void> {
   await platform.untilSql(`SELECT count(*)::int FROM dispatch`, 0, 60_000);
   const [row] = await platform.sql(`
     SELECT (SELECT count(*)::int FROM jobs WHERE status = 'completed') AS completed,
-      (SELECT count(*)::int FROM job_attempts) AS attempts,
+      (SELECT count(*)::int FROM all_attempts) AS attempts,
       (SELECT count(*)::int FROM job_events) AS events`);
   expect(row).toEqual({ completed: jobs.length, attempts: jobs.length, events: 0 });
 }

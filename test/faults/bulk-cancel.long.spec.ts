@@ -63,7 +63,7 @@ describe('a decision on very many jobs', () => {
           SELECT count(*)::int FROM jobs j LEFT JOIN dispatch d ON d.job_id = j.id
           WHERE j.tags IS NOT NULL AND (j.status IS NULL OR d.job_id IS NOT NULL
             OR (j.status = 'cancelled') = EXISTS (
-              SELECT FROM job_attempts a WHERE a.job_id = j.id AND a.outcome = 'completed'))`),
+              SELECT FROM all_attempts a WHERE a.job_id = j.id AND a.outcome = 'completed'))`),
         0,
       );
     },

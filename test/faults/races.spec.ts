@@ -63,7 +63,7 @@ describe('many who decide on one job at the same time', () => {
   async function disagreements(told: Map<string, Told>): Promise<unknown[]> {
     const rows: (Told & { id: string; run: number; over: boolean })[] = await database.query(`
       SELECT j.id, j.run, j.status IS NOT NULL AS over,
-        (SELECT count(*)::int FROM job_attempts a WHERE a.job_id = j.id) AS settled,
+        (SELECT count(*)::int FROM all_attempts a WHERE a.job_id = j.id) AS settled,
         (SELECT count(*)::int FROM job_events e WHERE e.job_id = j.id AND kind = 'cancelled') AS cancelled,
         (SELECT count(*)::int FROM job_events e WHERE e.job_id = j.id AND kind = 'expired') AS expired,
         (SELECT count(*)::int FROM job_events e WHERE e.job_id = j.id AND kind = 'retried') AS retried

@@ -51,7 +51,7 @@ describe('workers that die', () => {
       await trial.drain();
       trial.exactly(
         'attempts of a job that never failed',
-        await trial.platform.value('SELECT max(number)::int FROM job_attempts'),
+        await trial.platform.value('SELECT max(number)::int FROM all_attempts'),
         1,
       );
     },

@@ -12,7 +12,7 @@ const HELD = 'SELECT count(*)::int FROM dispatch JOIN workers w ON w.id = worker
 /** Everything that a late settlement could change. */
 const RECORD = `
 SELECT md5(string_agg(j::text, '' ORDER BY j.id)) || (SELECT md5(string_agg(a::text, '' ORDER BY a.job_id, a.number))
-  FROM job_attempts a WHERE a.job_id = ANY($1)) AS record
+  FROM all_attempts a WHERE a.job_id = ANY($1)) AS record
 FROM jobs j WHERE j.id = ANY($1)`;
 
 describe('workers that stall', () => {

@@ -13,14 +13,16 @@ export const TABLES = ['jobs', 'job_attempts', 'job_events', 'job_logs'];
 const INSERT = `
 WITH made AS (
   INSERT INTO jobs (id, type, queue, data, priority, max_attempts, backoff, timeout_ms, run_at, attempts_made, status,
-    finished_at)
-  SELECT uuid_v7(now() - $1 * interval '1 day'), $2, 'default', '1', 100, 1, '{"kind":"fixed","delay":1}', 1000,
-    now() - $1 * interval '1 day', 1, $3, now() - $4 * interval '1 day'
+    started_at, finished_at, token, worker)
+  SELECT uuid_v7(now() - $1 * interval '1 day'), $2, 'default', '1', 100, 2, '{"kind":"fixed","delay":1}', 1000,
+    now() - $1 * interval '1 day', CASE $3 WHEN 'completed' THEN 2 ELSE 1 END, $3, now() - $1 * interval '1 day',
+    now() - $4 * interval '1 day', CASE $3 WHEN 'completed' THEN gen_random_uuid() END,
+    CASE $3 WHEN 'completed' THEN 'host:1' END
   FROM generate_series(1, $5::int) RETURNING id, type, queue, status
 ),
 attempt AS (
   INSERT INTO job_attempts (job_id, tenant, run, number, token, worker, started_at, finished_at, outcome)
-  SELECT id, 'default', 1, 1, gen_random_uuid(), 'host:1', now(), now(), 'completed' FROM made
+  SELECT id, 'default', 1, 1, gen_random_uuid(), 'host:1', now(), now(), 'failed' FROM made
 ),
 event AS (INSERT INTO job_events (job_id, tenant, kind) SELECT id, 'default', 'released' FROM made),
 line AS (
@@ -38,7 +40,7 @@ export type OldJobsOf = [
   options?: { count?: number; type?: string; finishedDaysAgo?: number },
 ];
 
-/** Jobs of a day, with an attempt, an event and a log line each. @param daysAgo also when they finished @returns ids */
+/** Jobs of a day, with a failed attempt, an event and a log line each. @param daysAgo also when they finished @returns ids */
 export async function oldJobsOf(
   database: DataSource,
   ...[daysAgo, status, { count = 1, type = 'demo', finishedDaysAgo = daysAgo } = {}]: OldJobsOf

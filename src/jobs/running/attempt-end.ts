@@ -1,17 +1,13 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { backoffDelay } from '../../job-types/backoff.js';
 import { EffectFailed } from '../job.errors.js';
-import {
-  JobRepository,
-  type Claim,
-  type ClaimRequest,
-  type Effect,
-  type Settlement,
-} from '../job-repository.js';
+import { JobRepository, type Claim, type Effect, type Settlement } from '../job-repository.js';
 import type { JobError, Json } from '../job.js';
 import { JobActivity } from '../statistics/job-activity.js';
+import { WorkerIdentity } from '../worker-identity.js';
 import { outcomeOfError, type AttemptOutcome } from './attempt-outcome.js';
-import { RunningJobs } from './running-jobs.js';
+import { DeferredClaims } from './deferred-claims.js';
+import { type RunningJob, RunningJobs } from './running-jobs.js';
 
 /**
  * completed, failed: on record; `retryIn` (ms) tells that a back-off follows.
@@ -25,6 +21,8 @@ export type RunJobOutcome =
   | { kind: 'failed'; type: string; error: JobError; retryIn?: number }
   | { kind: 'gone' | 'held' | 'released' | 'cancelled' | 'refused' | 'unanswered' };
 
+type PlainOutcome = Exclude<AttemptOutcome, { kind: 'effect' }>;
+
 /** How an attempt comes to its end on record: settled, handed back, or refused. */
 @Injectable()
 export class AttemptEnd {
@@ -33,6 +31,8 @@ export class AttemptEnd {
   constructor(
     private readonly jobs: JobRepository,
     private readonly running: RunningJobs,
+    private readonly deferred: DeferredClaims,
+    private readonly identity: WorkerIdentity,
     private readonly activity: JobActivity,
   ) {}
 
@@ -41,39 +41,32 @@ export class AttemptEnd {
    * a crash of PostgreSQL took the claim back, and only there. Settling again also finds a settlement that was under
    * way while it was repeated.
    */
-  async settle(
-    claim: Claim,
-    request: ClaimRequest,
-    outcome: AttemptOutcome,
-    duration: number,
-  ): Promise<RunJobOutcome> {
-    if (outcome.kind === 'effect') return this.settleWith(claim, request, outcome.effect, duration);
+  async settle(running: RunningJob, outcome: AttemptOutcome, duration: number): Promise<RunJobOutcome> {
+    if (outcome.kind === 'effect') return this.settleWith(running, outcome.effect, duration);
 
-    const settlement = settlementOf(claim, outcome);
+    const { claim } = running;
+    const settlement = this.settlementOf(running, outcome);
     try {
       const settled = (await this.running.untilAnswered(() => this.jobs.settle(settlement))) ?? false;
-      if (!settled && !(await this.settleAgain(request, settlement))) return this.refused(claim);
+      if (!settled && !(await this.settleAgain(claim, settlement))) return this.refused(claim);
       return this.settled(claim, settlement, duration);
     } catch (error) {
       // What passed every check and is still no value for the record would otherwise run again for ever.
       if (outcome.kind === 'failed' && outcome.error.code === NOT_STORABLE) throw error;
       this.#logger.error('outcome not storable', { ...factsOf(claim), error });
-      return this.settle(claim, request, notStorable(error), duration);
+      return this.settle(running, notStorable(error), duration);
     }
   }
 
   /** As above, in one transaction with the handler's own effect. What that throws fails the attempt. */
-  private async settleWith(
-    claim: Claim,
-    request: ClaimRequest,
-    effect: Effect,
-    duration: number,
-  ): Promise<RunJobOutcome> {
+  private async settleWith(running: RunningJob, effect: Effect, duration: number): Promise<RunJobOutcome> {
+    const { claim } = running;
+    if (!(await this.deferred.make(running))) return this.refused(claim);
     const settle = () => this.running.untilAnswered(() => this.jobs.settleWith(claim, effect));
     try {
       let settled = await settle();
       if (!settled) {
-        await this.running.untilAnswered(() => this.jobs.claim(request));
+        await this.claimAgain(claim);
         settled = await settle();
       }
       if (!settled) return this.refused(claim);
@@ -81,7 +74,7 @@ export class AttemptEnd {
       return this.settled(claim, { jobId, token, outcome: 'completed', result: settled.result }, duration);
     } catch (error) {
       const outcome = outcomeOfError(error instanceof EffectFailed ? error.cause : error);
-      return this.settle(claim, request, outcome, duration);
+      return this.settle(running, outcome, duration);
     }
   }
 
@@ -95,9 +88,27 @@ export class AttemptEnd {
     return { kind: 'cancelled' };
   }
 
-  private async settleAgain(request: ClaimRequest, settlement: Settlement): Promise<boolean> {
-    await this.running.untilAnswered(() => this.jobs.claim(request));
+  private async settleAgain(claim: Claim, settlement: Settlement): Promise<boolean> {
+    await this.claimAgain(claim);
     return (await this.running.untilAnswered(() => this.jobs.settle(settlement))) === true;
+  }
+
+  private async claimAgain({ jobId, delivery, token }: Claim): Promise<void> {
+    const request = { jobId, delivery, token, workerId: this.identity.id, kind: 'started' } as const;
+    await this.running.untilAnswered(() => this.jobs.claim(request));
+  }
+
+  /** A failure is tried again while the run has attempts left, unless it is permanent. */
+  private settlementOf({ claim, since }: RunningJob, outcome: PlainOutcome): Settlement {
+    const { jobId, token, attempt, attempts, backoff, delivery } = claim;
+    const ran = performance.now() - since;
+    const start = claim.deferred ? { delivery, workerId: this.identity.id, ran } : undefined;
+    if (outcome.kind === 'completed')
+      return { jobId, token, start, outcome: 'completed', result: outcome.result };
+
+    const { error, permanent } = outcome;
+    const retryIn = permanent || attempt >= attempts ? undefined : backoffDelay(backoff, attempt);
+    return { jobId, token, start, outcome: 'failed', error, retryIn };
   }
 
   private settled(claim: Claim, settlement: Settlement, duration: number): RunJobOutcome {
@@ -117,7 +128,9 @@ export class AttemptEnd {
     return { kind: 'failed', type: claim.type, error, retryIn };
   }
 
-  async release(claim: Claim, reason: string, delay?: number): Promise<RunJobOutcome> {
+  async release(running: RunningJob, reason: string, delay?: number): Promise<RunJobOutcome> {
+    const { claim } = running;
+    await this.deferred.make(running);
     await this.running.untilAnswered(() => this.jobs.release(claim, reason, delay));
     this.#logger.log('released', { ...factsOf(claim), reason });
     return { kind: 'released' };
@@ -130,16 +143,6 @@ function notStorable(reason: unknown): AttemptOutcome {
   const { name } = reason instanceof Error ? reason : new Error();
   const message = `The record refused the attempt's outcome (${name}); the worker's log tells why`;
   return { kind: 'failed', permanent: true, error: { code: NOT_STORABLE, message } };
-}
-
-/** A failure is tried again while the run has attempts left, unless it is permanent. */
-function settlementOf(claim: Claim, outcome: Exclude<AttemptOutcome, { kind: 'effect' }>): Settlement {
-  const { jobId, token, attempt, attempts, backoff } = claim;
-  if (outcome.kind === 'completed') return { jobId, token, outcome: 'completed', result: outcome.result };
-
-  const { error, permanent } = outcome;
-  if (permanent || attempt >= attempts) return { jobId, token, outcome: 'failed', error };
-  return { jobId, token, outcome: 'failed', error, retryIn: backoffDelay(backoff, attempt) };
 }
 
 function factsOf({ jobId, type, run, attempt }: Claim): Pick<Claim, 'jobId' | 'type' | 'run' | 'attempt'> {

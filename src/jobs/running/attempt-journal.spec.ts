@@ -17,6 +17,7 @@ async function setup() {
   const refused = jest.fn();
   const watch = { progress: jest.fn(), log: jest.fn() };
   const report = jest.spyOn(jobs, 'report');
+  const claimed = jest.fn(() => Promise.resolve(true));
   const lines = async () =>
     (await jobs.logs('default', job!.id, { afterSeq: 0, limit: 2_000 })).map(({ line }) => line);
   const progress = async () => (await jobs.find('default', job!.id))!.progress;
@@ -24,11 +25,12 @@ async function setup() {
     jobs,
     request,
     watch,
+    claimed,
     refused,
     report,
     lines,
     progress,
-    journal: new AttemptJournal(answer.claim, jobs, refused, watch),
+    journal: new AttemptJournal(answer.claim, jobs, claimed, refused, watch),
   };
 }
 

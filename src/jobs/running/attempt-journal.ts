@@ -6,6 +6,8 @@ import { ReportBounds } from './report-bounds.js';
 
 const FLUSH_INTERVAL = 200;
 
+const logger = new Logger('Job');
+
 /** Where people watch an attempt beside the record. Best effort. */
 export interface AttemptWatch {
   progress(progress: JobProgress): void;
@@ -14,7 +16,6 @@ export interface AttemptWatch {
 
 /** What one attempt reports while it runs, written in batches and fenced by its token. */
 export class AttemptJournal {
-  readonly #logger = new Logger('Job');
   readonly #bounds = new ReportBounds();
   #progress?: JobProgress;
   #lines: { at: Date; line: string }[] = [];
@@ -22,10 +23,14 @@ export class AttemptJournal {
   #writing?: Promise<void>;
   #closed = false;
 
-  /** @param onRefused the attempt's token is not current any more: whatever it still does is in vain */
+  /**
+   * @param claimed resolves once the claim is on record, without which nothing can be reported
+   * @param onRefused the attempt's token is not current any more: whatever it still does is in vain
+   */
   constructor(
     private readonly claim: Claim,
     private readonly jobs: JobRepository,
+    private readonly claimed: () => Promise<boolean>,
     private readonly onRefused: () => void,
     private readonly watch?: AttemptWatch,
   ) {}
@@ -83,14 +88,15 @@ export class AttemptJournal {
     if (lines.length > 0) this.watch?.log(lines.map(({ line }) => line));
     const { jobId, token, run, attempt } = this.claim;
     try {
-      const taken = await this.jobs.report({ jobId, token, run, attempt, progress, lines });
+      const taken =
+        (await this.claimed()) && (await this.jobs.report({ jobId, token, run, attempt, progress, lines }));
       if (!taken) this.onRefused();
     } catch (error) {
       if (error instanceof RecordUnavailable) {
         this.#progress ??= progress;
         this.#lines = [...lines, ...this.#lines];
       } else {
-        this.#logger.error('report not written', { jobId, attempt, error });
+        logger.error('report not written', { jobId, attempt, error });
       }
     }
   }

@@ -35,7 +35,7 @@ export class ClaimCheck {
   /** One comparison. Exposed for tests. */
   async run(): Promise<void> {
     try {
-      const running = this.running.all();
+      const running = this.running.all().filter(({ isOnRecord }) => isOnRecord);
       const held = await this.jobs.held(this.identity.id);
       const tokens = new Set(held.map(({ token }) => token));
       for (const one of running) if (!tokens.has(one.claim.token)) await this.regain(one);
@@ -62,7 +62,8 @@ export class ClaimCheck {
   /** A crash of PostgreSQL may have taken the claim back; else another worker has the job, or will. */
   private async regain(running: RunningJob): Promise<void> {
     const { jobId, delivery, token } = running.claim;
-    const answer = await this.jobs.claim({ jobId, delivery, token, workerId: this.identity.id });
+    const request = { jobId, delivery, token, workerId: this.identity.id, kind: 'started' } as const;
+    const answer = await this.jobs.claim(request);
     if (answer.kind !== 'claimed') await this.lost(running);
   }
 

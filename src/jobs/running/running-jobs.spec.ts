@@ -26,7 +26,7 @@ function setup() {
     const delivered = running.during(async () => {
       const job = running.start(claim(token));
       job.signal.addEventListener('abort', () => order.push(`${token} aborted`));
-      void job.abandoned.then(() => order.push(`${token} abandoned`));
+      job.onAbandoned(() => order.push(`${token} abandoned`));
       await new Promise<void>((resolve) => (end = resolve));
       running.end(job);
       order.push(`${token} ended`);

@@ -19,12 +19,24 @@ export class AttemptAborted extends Error {
 export class RunningJob {
   #controller?: AbortController;
   #reason?: AttemptAborted;
-  #abandon: () => void = () => undefined;
+  #abandoned = false;
+  #onAbandoned?: () => void;
 
-  /** Resolves when nobody will wait for the handler any longer. */
-  readonly abandoned = new Promise<'abandoned'>((resolve) => (this.#abandon = () => resolve('abandoned')));
+  /** As performance.now() tells. */
+  readonly since = performance.now();
 
-  constructor(readonly claim: Claim) {}
+  /** Whether the record knows who runs it. */
+  isOnRecord: boolean;
+
+  /** While the record is being told. */
+  recording?: Promise<boolean>;
+
+  /** Its handler has ended: only its outcome is missing on record. */
+  hasRun = false;
+
+  constructor(readonly claim: Claim) {
+    this.isOnRecord = !claim.deferred;
+  }
 
   /** Made when it is first asked for: most handlers are quick, and few look. */
   get signal(): AbortSignal {
@@ -41,8 +53,16 @@ export class RunningJob {
     this.#controller?.abort(this.#reason);
   }
 
+  /** Nobody will wait for the handler any longer. */
   abandon(): void {
-    this.#abandon();
+    this.#abandoned = true;
+    this.#onAbandoned?.();
+  }
+
+  /** @param listener called once, at once where nobody waits already; the latest one counts */
+  onAbandoned(listener: () => void): void {
+    this.#onAbandoned = listener;
+    if (this.#abandoned) listener();
   }
 
   /** The job is over by somebody's decision: nobody waits for a handler that goes on. */
@@ -115,16 +135,13 @@ export class RunningJobs {
    * Repeats a call until the record answers.
    * @returns undefined only when the process is closing and cannot wait any longer: the reaper then takes over
    */
-  async untilAnswered<T>(call: () => Promise<T>): Promise<T | undefined> {
-    for (let pause = 50; ; pause = Math.min(pause * 2, LONGEST_PAUSE)) {
-      try {
-        return await call();
-      } catch (error) {
-        if (!(error instanceof RecordUnavailable)) throw error;
-        if (this.#closing) return undefined;
-        await sleep(pause);
-      }
-    }
+  untilAnswered<T>(call: () => Promise<T>, pause = 50): Promise<T | undefined> {
+    return call().catch(async (error: unknown) => {
+      if (!(error instanceof RecordUnavailable)) throw error;
+      if (this.#closing) return undefined;
+      await sleep(pause);
+      return this.untilAnswered(call, Math.min(pause * 2, LONGEST_PAUSE));
+    });
   }
 
   /** Stops claiming, asks every attempt to stop, gives them `grace` ms, then waits for none. */

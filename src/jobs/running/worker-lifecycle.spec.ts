@@ -8,6 +8,7 @@ import { Reaper } from '../delivery/reaper.js';
 import { InMemoryJobRepository } from '../in-memory-job-repository.js';
 import { WorkerIdentity } from '../worker-identity.js';
 import { ClaimCheck } from './claim-check.js';
+import { DeferredClaims } from './deferred-claims.js';
 import { RunningJobs } from './running-jobs.js';
 import { Consumers, WorkerLifecycle } from './worker-lifecycle.js';
 
@@ -62,6 +63,7 @@ async function setup() {
   const running = new RunningJobs();
   const identity = new WorkerIdentity([]);
   const heartbeat = new ListedHeartbeat(steps);
+  const claims = new ClaimCheck(jobs, running, identity);
   const worker = new WorkerLifecycle(
     { worker: { shutdownGrace: 1_000 } } as AppConfig,
     identity,
@@ -69,7 +71,8 @@ async function setup() {
     new Reaper(jobs, heartbeat, new Drift(jobs)),
     new ListedConsumers(steps),
     running,
-    new ClaimCheck(jobs, running, identity),
+    claims,
+    new DeferredClaims(jobs, running, identity, claims),
     jobs,
   );
   const [job] = await jobs.insert([aDraft()]);

@@ -10,6 +10,7 @@ import { Reaper } from '../delivery/reaper.js';
 import { JobRepository } from '../job-repository.js';
 import { WorkerIdentity } from '../worker-identity.js';
 import { ClaimCheck } from './claim-check.js';
+import { DeferredClaims } from './deferred-claims.js';
 import { RunningJobs } from './running-jobs.js';
 
 /** What takes deliveries from the queue in this process. */
@@ -40,6 +41,7 @@ export class WorkerLifecycle implements OnApplicationBootstrap, BeforeApplicatio
     private readonly consumers: Consumers,
     private readonly running: RunningJobs,
     private readonly claims: ClaimCheck,
+    private readonly deferred: DeferredClaims,
     private readonly jobs: JobRepository,
   ) {}
 
@@ -49,6 +51,7 @@ export class WorkerLifecycle implements OnApplicationBootstrap, BeforeApplicatio
     await this.consumers.start();
     this.reaper.start();
     this.claims.start();
+    this.deferred.start();
     this.#logger.log('consuming', {
       workerId: this.identity.id,
       queues: this.identity.queues.map(({ name, concurrency }) => `${name}:${concurrency}`).join(','),
@@ -56,7 +59,7 @@ export class WorkerLifecycle implements OnApplicationBootstrap, BeforeApplicatio
   }
 
   async beforeApplicationShutdown(): Promise<void> {
-    await Promise.all([this.reaper.stop(), this.claims.stop(), this.consumers.pause()]);
+    await Promise.all([this.reaper.stop(), this.claims.stop(), this.deferred.stop(), this.consumers.pause()]);
     await this.running.close(this.config.worker.shutdownGrace);
     const handedBack = await this.jobs.releaseAll(this.identity.id, 'shutdown').catch(() => 0);
     await this.consumers.close(2_000);

@@ -16,6 +16,7 @@ import type { AttemptRoom } from '../running/attempt-room.js';
 import { AttemptEnd } from '../running/attempt-end.js';
 import { FailedElsewhere } from '../running/attempt-outcome.js';
 import { ClaimCheck } from '../running/claim-check.js';
+import { DeferredClaims } from '../running/deferred-claims.js';
 import { AttemptAborted, RunningJobs } from '../running/running-jobs.js';
 import { FIRST_PATIENCE, Solitude } from '../running/solitude.js';
 import { quantile } from '../statistics/histogram.js';
@@ -50,9 +51,10 @@ async function setup(
   const handlers = new JobHandlers([['task', handler]]);
   const statistics = new InMemoryStatisticsRepository();
   const activity = new JobActivity(statistics);
-  const end = new AttemptEnd(jobs, running, activity);
   const drift = new Drift(jobs);
   const claims = new ClaimCheck(jobs, running, worker);
+  const deferred = new DeferredClaims(jobs, running, worker, claims);
+  const end = new AttemptEnd(jobs, running, deferred, worker, activity);
   const runJob = new RunJobUseCase(
     jobs,
     types,
@@ -61,6 +63,7 @@ async function setup(
     new Solitude(),
     end,
     claims,
+    deferred,
     worker,
     drift,
     activity,
@@ -75,9 +78,15 @@ async function setup(
   /** Runs the job's current delivery. */
   const run = async (onRan?: () => boolean) =>
     runJob.execute({ jobId: job.id, delivery: (await found()).delivery, onRan });
+  /** The same where nobody was given that delivery before. */
+  const runFirst = async () =>
+    runJob.execute({ jobId: job.id, delivery: (await found()).delivery, firstTaken: true });
   /** What was counted so far. */
   const counted = async () => (await activity.save(), (await statistics.read(tenant, 1)).types);
-  return { jobs, running, worker, drift, runJob, claims, submit, job, found, attempts, run, counted };
+  return {
+    ...{ jobs, running, worker, drift, runJob, claims, deferred, submit, job },
+    ...{ found, attempts, run, runFirst, counted },
+  };
 }
 
 /** A handler that can be watched from outside: it has started, and it goes on when it is told to. */
@@ -797,6 +806,64 @@ describe('a claim', () => {
 
     expect(await outcome).toEqual({ kind: 'released' });
     expect(await found()).toMatchObject({ status: 'waiting', delivery: 2 });
+  });
+});
+
+describe('a delivery that nobody had before', () => {
+  it('is run and completed with no claim on record', async () => {
+    const { runFirst, jobs, found, attempts } = await setup(() => 'sent');
+    const settle = jest.spyOn(jobs, 'settle');
+
+    expect(await runFirst()).toMatchObject({ kind: 'completed', result: 'sent' });
+
+    expect(settle.mock.calls[0]?.[0].start).toMatchObject({ delivery: 1 });
+    expect(await found()).toMatchObject({ status: 'completed', attemptsMade: 1 });
+    expect(await attempts()).toMatchObject([{ number: 1, outcome: 'completed' }]);
+  });
+
+  it('has its claim put on record before it reports, before its effect, and before it is handed back', async () => {
+    const reporting = await setup((_data, { log }) => log('a line'));
+    await reporting.runFirst();
+    const { job, jobs } = reporting;
+    expect(await jobs.logs(tenant, job.id, { afterSeq: 0, limit: 10 })).toMatchObject([{ line: 'a line' }]);
+
+    const effect = new SettlementEffect(() => Promise.resolve('written'));
+    const effective = await setup(() => effect);
+    expect(await effective.runFirst()).toMatchObject({ kind: 'completed', result: 'written' });
+
+    const stopped = await setup(untilAborted, { options: aLongTime });
+    const run = stopped.runFirst();
+    await turns();
+    await stopped.running.close(1_000);
+    expect(await run).toEqual({ kind: 'released' });
+    expect(await stopped.found()).toMatchObject({ status: 'waiting', delivery: 2, attemptsMade: 0 });
+  });
+
+  it('shows as active once it takes longer', async () => {
+    const work = gate();
+    const { runFirst, deferred, running, found } = await setup(() => work.pass());
+    const run = runFirst();
+    await work.entered;
+    expect(await found()).toMatchObject({ status: 'waiting' });
+
+    await deferred.make(running.all()[0]!);
+    expect(await found()).toMatchObject({ status: 'active' });
+
+    work.open();
+    expect(await run).toMatchObject({ kind: 'completed' });
+  });
+
+  it('has its outcome refused where another worker has claimed it meanwhile', async () => {
+    const work = gate();
+    const { runFirst, jobs, job, found } = await setup(() => work.pass());
+    const run = runFirst();
+    await work.entered;
+    await jobs.claim({ jobId: job.id, delivery: 1, token: 'of another', workerId: 'another' });
+
+    work.open();
+
+    expect(await run).toEqual({ kind: 'refused' });
+    expect(await found()).toMatchObject({ status: 'active', attemptsMade: 0 });
   });
 });
 

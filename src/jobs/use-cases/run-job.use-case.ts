@@ -5,7 +5,7 @@ import { JobTypeRegistry } from '../../job-types/job-type-registry.js';
 import { SandboxedHandler } from '../../job-types/sandbox.js';
 import { Drift } from '../delivery/drift.js';
 import type { Delivery } from '../job-queue.js';
-import { JobRepository, type Claim, type ClaimRequest } from '../job-repository.js';
+import { JobRepository, type Claim } from '../job-repository.js';
 import { AttemptEnd, type RunJobOutcome } from '../running/attempt-end.js';
 import { AttemptJournal, type AttemptWatch } from '../running/attempt-journal.js';
 import {
@@ -16,18 +16,26 @@ import {
 } from '../running/attempt-outcome.js';
 import type { AttemptRoom } from '../running/attempt-room.js';
 import { ClaimCheck } from '../running/claim-check.js';
+import { DeferredClaims } from '../running/deferred-claims.js';
 import { RunningJobs, type RunningJob } from '../running/running-jobs.js';
 import { Solitude } from '../running/solitude.js';
 import { JobActivity } from '../statistics/job-activity.js';
 import { WorkerIdentity } from '../worker-identity.js';
 
 export interface RunJobInput extends Delivery {
+  /** Nobody was given this delivery before: it may start before its claim is on record. */
+  firstTaken?: boolean;
   watch?: AttemptWatch;
   /**
    * Told when the handler has ended, and its outcome is about to be written. Not where it writes an effect of its own.
    * @returns whether the next delivery may take this one's place
    */
   onRan?: () => boolean;
+  /**
+   * Asked before the handler starts, for a delivery that was taken ahead of its place. `patient`: it waits for one however
+   * long that takes. @returns false: none came free in time, and the delivery is to be handed back
+   */
+  enter?: (patient: boolean) => boolean | Promise<boolean>;
 }
 
 export type { RunJobOutcome };
@@ -55,6 +63,7 @@ export class RunJobUseCase {
     private readonly solitude: Solitude,
     private readonly end: AttemptEnd,
     private readonly claims: ClaimCheck,
+    private readonly deferred: DeferredClaims,
     private readonly worker: WorkerIdentity,
     private readonly drift: Drift,
     private readonly activity: JobActivity,
@@ -62,13 +71,19 @@ export class RunJobUseCase {
 
   execute(input: RunJobInput): Promise<RunJobOutcome> {
     return this.running.during(async () => {
-      const arrived = performance.now();
+      let arrived = performance.now();
       const { jobId, delivery } = input;
-      const request = { jobId, delivery, token: randomUUID(), workerId: this.worker.id };
+      const kind = input.firstTaken ? 'deferred' : 'now';
+      const request = { jobId, delivery, token: randomUUID(), workerId: this.worker.id, kind } as const;
       const answer = await this.running.untilAnswered(() => this.jobs.claim(request));
       if (answer?.kind === 'gone') this.drift.add('phantom');
       if (answer?.kind !== 'claimed') return { kind: answer?.kind ?? 'unanswered' };
 
+      if (input.enter) {
+        const entered = input.enter(!answer.claim.deferred);
+        if (entered !== true && !(await entered)) return { kind: 'unanswered' };
+        arrived = performance.now();
+      }
       this.activity.started(answer.claim);
       const running = this.running.start(answer.claim);
       let freed: number | undefined;
@@ -76,7 +91,7 @@ export class RunJobUseCase {
         if (input.onRan?.()) freed = performance.now();
       };
       try {
-        return await this.run(running, request, input.watch, onRan);
+        return await this.run(running, input.watch, onRan);
       } finally {
         this.running.end(running);
         this.activity.left(answer.claim, (freed ?? performance.now()) - arrived);
@@ -86,19 +101,22 @@ export class RunJobUseCase {
 
   private async run(
     running: RunningJob,
-    request: ClaimRequest,
     watch: AttemptWatch | undefined,
     onRan: () => void,
   ): Promise<RunJobOutcome> {
     const { claim } = running;
     const handler = this.handlers.find(claim.type);
-    if (!handler) return this.end.release(claim, 'job type unknown to this worker', unknownTypeDelay(claim));
+    if (!handler)
+      return this.end.release(running, 'job type unknown to this worker', unknownTypeDelay(claim));
 
     // Before it is let in: who waits for a thread keeps no suspect waiting, and its time has not begun.
-    const room = await this.roomFor(handler, running);
+    if (!(handler instanceof SandboxedHandler))
+      return this.runIn(this.roomHere(handler, claim.type), running, watch, onRan);
+
+    const room = await handler.enter(running.signal);
     if (!room) return this.handBack(running);
     try {
-      return await this.runIn(room, running, request, watch, onRan);
+      return await this.runIn(room, running, watch, onRan);
     } finally {
       room.leave();
     }
@@ -107,7 +125,6 @@ export class RunJobUseCase {
   private async runIn(
     room: AttemptRoom,
     running: RunningJob,
-    request: ClaimRequest,
     watch: AttemptWatch | undefined,
     onRan: () => void,
   ): Promise<RunJobOutcome> {
@@ -118,7 +135,13 @@ export class RunJobUseCase {
       : (this.solitude.enterAtOnce() ?? (await this.solitude.enter(running.signal)));
     if (!leave) return this.handBack(running);
 
-    const journal = new AttemptJournal(claim, this.jobs, () => void this.claims.lost(running), watch);
+    const journal = new AttemptJournal(
+      claim,
+      this.jobs,
+      () => this.deferred.make(running),
+      () => void this.claims.lost(running),
+      watch,
+    );
     try {
       if (suspect && !this.solitude.isHaunted) {
         const marked = await this.running.untilAnswered(() => this.jobs.markAlone(claim));
@@ -131,8 +154,11 @@ export class RunJobUseCase {
       await journal.close();
       if (outcome === 'abandoned') return await this.handBack(running);
       if (outcome.kind === 'failed' && interruptionOf(running)) return await this.handBack(running);
-      if (outcome.kind !== 'effect') onRan();
-      return await this.end.settle(claim, request, outcome, performance.now() - started);
+      if (outcome.kind !== 'effect') {
+        running.hasRun = true;
+        onRan();
+      }
+      return await this.end.settle(running, outcome, performance.now() - started);
     } finally {
       await journal.close();
       leave();
@@ -144,43 +170,46 @@ export class RunJobUseCase {
     const interruption = interruptionOf(running);
     if (interruption === 'cancelled') return Promise.resolve(this.end.cancelled(running.claim));
     return interruption
-      ? this.end.release(running.claim, interruption)
-      : this.end.release(running.claim, 'no moment to run alone', ALONE_AGAIN_AFTER);
+      ? this.end.release(running, interruption)
+      : this.end.release(running, 'no moment to run alone', ALONE_AGAIN_AFTER);
   }
 
-  private async roomFor(
-    handler: AnyJobHandler | SandboxedHandler,
-    running: RunningJob,
-  ): Promise<AttemptRoom | undefined> {
-    if (handler instanceof SandboxedHandler) return handler.enter(running.signal);
+  /** On this process's loop. */
+  private roomHere(handler: AnyJobHandler, type: string): AttemptRoom {
     return {
-      run: async (data, context) => handler.run(this.types.get(running.claim.type).parse(data), context),
+      run: async (data, context) => handler.run(this.types.get(type).parse(data), context),
       leave: () => undefined,
     };
   }
 
   /** Races the handler against its timeout, and at shutdown against the process's patience. */
-  private async attempt(
+  private attempt(
     running: RunningJob,
     room: AttemptRoom,
     journal: AttemptJournal,
   ): Promise<AttemptOutcome | 'abandoned'> {
-    const { claim } = running;
-    let handled = false;
-    const handling = this.handle(running, room, journal).finally(() => (handled = true));
-    let timer: NodeJS.Timeout | undefined;
-    const overrun = new Promise<AttemptOutcome>((resolve) => {
-      timer = setTimeout(() => {
+    const { timeout } = running.claim;
+    return new Promise((resolve) => {
+      let over = false;
+      const handling = this.handle(running, room, journal);
+      const leave = (outcome: AttemptOutcome | 'abandoned'): void => {
+        if (over) return;
+        over = true;
+        clearTimeout(timer);
+        this.solitude.leaveBehind(handling);
+        resolve(outcome);
+      };
+      const timer = setTimeout(() => {
         running.abort('timeout');
-        resolve(outcomeOfTimeout(claim.timeout));
-      }, claim.timeout);
+        leave(outcomeOfTimeout(timeout));
+      }, timeout);
+      running.onAbandoned(() => leave('abandoned'));
+      void handling.then((outcome) => {
+        over = true;
+        clearTimeout(timer);
+        resolve(outcome);
+      });
     });
-    try {
-      return await Promise.race([handling, overrun, running.abandoned]);
-    } finally {
-      clearTimeout(timer);
-      if (!handled) this.solitude.leaveBehind(handling);
-    }
   }
 
   private async handle(

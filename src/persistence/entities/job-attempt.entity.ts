@@ -1,7 +1,7 @@
 import { Check, Column, Entity, PrimaryColumn } from 'typeorm';
 import type { JobError } from '../../jobs/job.js';
 
-/** One attempt that ended. Its token makes a repeated settlement recognisable. */
+/** One attempt that failed; one that completed its job stands in `jobs`. Its token makes a repeated settlement recognisable. */
 @Entity('job_attempts')
 @Check('job_attempts_outcome', `outcome IN ('completed', 'failed')`)
 export class JobAttemptEntity {

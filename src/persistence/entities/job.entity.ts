@@ -78,4 +78,12 @@ export class JobEntity {
 
   @Column('text', { name: 'dedupe_key', nullable: true })
   dedupeKey!: string | null;
+
+  /** Of the attempt that completed the job, which stands here alone; null otherwise, and for jobs of 0.1.0. */
+  @Column('uuid', { nullable: true })
+  token!: string | null;
+
+  /** `host:pid`, likewise. */
+  @Column('text', { nullable: true })
+  worker!: string | null;
 }

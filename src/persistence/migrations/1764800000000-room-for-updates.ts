@@ -15,7 +15,7 @@ export class RoomForUpdates1764800000000 implements MigrationInterface {
 }
 
 /** Of days to come, by the function that makes them, and of those that still take jobs. */
-async function setFillFactor(runner: QueryRunner, from: number, to: number): Promise<void> {
+export async function setFillFactor(runner: QueryRunner, from: number, to: number): Promise<void> {
   await runner.query(`
     DO $$
     DECLARE

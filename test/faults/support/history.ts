@@ -42,7 +42,7 @@ const RULES: Record<Kind, Record<string, string>> = {
   },
   doubled: {
     'completed twice in one run': `
-      SELECT job_id FROM job_attempts WHERE outcome = 'completed' GROUP BY job_id, run HAVING count(*) > 1`,
+      SELECT job_id FROM all_attempts WHERE outcome = 'completed' GROUP BY job_id, run HAVING count(*) > 1`,
     'accepted twice by one answer': 'SELECT id FROM accepted GROUP BY id HAVING count(*) > 1',
     'more effects than ended attempts and recorded interruptions': `
       SELECT e.job_id FROM per_effect e LEFT JOIN per_attempt a USING (job_id) LEFT JOIN per_event v USING (job_id)
@@ -60,19 +60,19 @@ const RULES: Record<Kind, Record<string, string>> = {
     'more runs than deliveries': `
       SELECT e.job_id FROM per_effect e JOIN jobs j ON j.id = e.job_id WHERE e.effects > j.delivery AND j.status IS NOT NULL`,
     'attempts are not numbered without a gap': `
-      SELECT job_id FROM job_attempts GROUP BY job_id, run HAVING min(number) <> 1 OR max(number) <> count(*)`,
+      SELECT job_id FROM all_attempts GROUP BY job_id, run HAVING min(number) <> 1 OR max(number) <> count(*)`,
     'an attempt after the one that completed': `
-      SELECT a.job_id FROM job_attempts a JOIN job_attempts b ON b.job_id = a.job_id AND (b.run, b.number) > (a.run, a.number)
+      SELECT a.job_id FROM all_attempts a JOIN all_attempts b ON b.job_id = a.job_id AND (b.run, b.number) > (a.run, a.number)
       WHERE a.outcome = 'completed'`,
     'attempts_made is not what was recorded': `
-      SELECT j.id FROM jobs j LEFT JOIN job_attempts a ON a.job_id = j.id AND a.run = j.run
+      SELECT j.id FROM jobs j LEFT JOIN all_attempts a ON a.job_id = j.id AND a.run = j.run
       GROUP BY j.id, j.attempts_made HAVING count(a.job_id) <> j.attempts_made`,
     'more attempts than allowed': `
-      SELECT j.id FROM jobs j JOIN job_attempts a ON a.job_id = j.id
+      SELECT j.id FROM jobs j JOIN all_attempts a ON a.job_id = j.id
       GROUP BY j.id, a.run, j.max_attempts HAVING count(*) > j.max_attempts`,
     'a status that its last attempt contradicts': `
       SELECT j.id FROM jobs j LEFT JOIN LATERAL (
-        SELECT outcome FROM job_attempts a WHERE a.job_id = j.id AND a.run = j.run ORDER BY number DESC LIMIT 1
+        SELECT outcome FROM all_attempts a WHERE a.job_id = j.id AND a.run = j.run ORDER BY number DESC LIMIT 1
       ) last ON true
       WHERE (j.status = 'completed') <> (last.outcome IS NOT DISTINCT FROM 'completed')`,
     'a status that its end contradicts':
@@ -86,7 +86,7 @@ const RULES: Record<Kind, Record<string, string>> = {
       SELECT j.id FROM jobs j LEFT JOIN per_event v ON v.job_id = j.id
       WHERE (j.status = 'failed' AND j.error ->> 'code' = 'CRASHED') <> (coalesce(v.quarantined, 0) > 0)`,
     'started before it was due': `
-      SELECT j.id FROM jobs j JOIN job_attempts a ON a.job_id = j.id AND a.run = 1 AND a.number = 1
+      SELECT j.id FROM jobs j JOIN all_attempts a ON a.job_id = j.id AND a.run = 1 AND a.number = 1
       WHERE a.started_at < j.run_at AND j.run = 1`,
   },
 };
@@ -94,7 +94,7 @@ const RULES: Record<Kind, Record<string, string>> = {
 const SOURCES = `
 WITH accepted AS MATERIALIZED (SELECT unnest($1::uuid[]) AS id),
 per_effect AS MATERIALIZED (SELECT job_id, count(*) AS effects FROM effects GROUP BY job_id),
-per_attempt AS MATERIALIZED (SELECT job_id, count(*) AS attempts FROM job_attempts GROUP BY job_id),
+per_attempt AS MATERIALIZED (SELECT job_id, count(*) AS attempts FROM all_attempts GROUP BY job_id),
 per_event AS MATERIALIZED (
   SELECT job_id, count(*) FILTER (WHERE kind IN ('reaped', 'released', 'quarantined')) AS interruptions,
     count(*) FILTER (WHERE kind = 'quarantined') AS quarantined
@@ -102,7 +102,7 @@ per_event AS MATERIALIZED (
 )`;
 
 const TOTALS = `
-SELECT (SELECT count(*)::int FROM jobs) AS rows, (SELECT count(*)::int FROM job_attempts) AS attempts,
+SELECT (SELECT count(*)::int FROM jobs) AS rows, (SELECT count(*)::int FROM all_attempts) AS attempts,
   (SELECT count(*)::int FROM effects) AS effects,
   count(*) FILTER (WHERE kind = 'reaped')::int AS reaped,
   count(*) FILTER (WHERE kind = 'released')::int AS released,
