@@ -7,6 +7,7 @@ export function deliveryId({ jobId, delivery }: Delivery): string {
 
 /** @returns undefined for an id that this platform did not make */
 export function parseDeliveryId(id: string | undefined): Delivery | undefined {
-  const [, jobId, delivery] = /^(.+)_(\d{1,15})$/.exec(id ?? '') ?? [];
-  return jobId && delivery ? { jobId, delivery: Number(delivery) } : undefined;
+  const at = id?.lastIndexOf('_') ?? 0;
+  if (!id || at < 1 || !/^\d{1,15}$/.test(id.slice(at + 1))) return undefined;
+  return { jobId: id.slice(0, at), delivery: Number(id.slice(at + 1)) };
 }

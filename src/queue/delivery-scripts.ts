@@ -44,20 +44,17 @@ return count`;
 /**
  * Ends deliveries, and takes others.
  * Keys: wait, active, prioritized, stalled, delayed, meta, marker, pc, completed, failed. Arguments: prefix, now (ms), how
- * long a lock holds (ms), the worker's name, how many completed and failed ones are kept, how many end; then for each that
- * ends its id, its token, `completed` or `failed`, the result or the reason, the stack trace, and 1 where its token then
- * takes another; then a token for each other one to take, which comes first.
+ * long a lock holds (ms), the worker's name, how many completed and failed ones are kept, what the tokens of those to take
+ * begin with, the number before the first of them, how many may be taken; then for each that ends its id, its token,
+ * `completed` or `failed`, the result or the reason, the stack trace.
  * Answers with a code for each that was to end (0; 1 where it had ended before, which somebody asks whose first answer was
- * lost; or BullMQ's for a lock or a delivery that is lost: neither takes another),
- * and the ids that were taken, in the order of their tokens; no ids where the queue is paused, limited or has delayed
+ * lost; or BullMQ's for a lock or a delivery that is lost), with the ids that were taken, in the order of their tokens, and
+ * with those of them that were taken before. Instead of ids with false where the queue is paused, limited or has delayed
  * ones: that is for BullMQ's own script to judge.
  */
 const END_AND_TAKE = `
-local prefix, now = ARGV[1], ARGV[2]
-local ending = tonumber(ARGV[7])
-local after = 8 + ending * 6
-local codes, takers = {}, {}
-for at = after, #ARGV do takers[#takers + 1] = ARGV[at] end
+local prefix, now, room = ARGV[1], ARGV[2], tonumber(ARGV[9])
+local codes = {}
 
 local function trim(set, kept)
   local excess = redis.call('ZCARD', set) - kept
@@ -71,33 +68,32 @@ local function trim(set, kept)
   redis.call('UNLINK', unpack(keys))
 end
 
-if ending > 0 then
+if #ARGV > 9 then
   local locks = {}
-  for at = 8, after - 1, 6 do locks[#locks + 1] = prefix .. ARGV[at] .. ':lock' end
+  for at = 10, #ARGV, 5 do locks[#locks + 1] = prefix .. ARGV[at] .. ':lock' end
   local held = redis.call('MGET', unpack(locks))
   local open, ids, done = {}, {}, { completed = {}, failed = {} }
-  for nth = 1, ending do
-    local at = 2 + nth * 6
-    local id, token, outcome, value = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
-    if held[nth] ~= token then
+  for nth = 1, #locks do
+    local at = 5 + nth * 5
+    local id, outcome, value = ARGV[at], ARGV[at + 2], ARGV[at + 3]
+    if held[nth] ~= ARGV[at + 1] then
       codes[nth] = held[nth] and -6 or redis.call('HEXISTS', prefix .. id, 'finishedOn') == 1 and 1 or -2
-    elseif redis.call('LREM', KEYS[2], -1, id) == 0 then
-      codes[nth] = -3
-      open[#open + 1] = locks[nth]
-      ids[#ids + 1] = id
     else
-      codes[nth] = 0
-      if outcome == 'completed' then
-        redis.call('HSET', prefix .. id, 'returnvalue', value, 'finishedOn', now, 'atm', 1)
-      else
-        redis.call('HSET', prefix .. id, 'failedReason', value, 'finishedOn', now, 'atm', 1, 'stacktrace', ARGV[at + 4])
-      end
       open[#open + 1] = locks[nth]
       ids[#ids + 1] = id
-      local set = done[outcome]
-      set[#set + 1] = now
-      set[#set + 1] = id
-      if ARGV[at + 5] == '1' then takers[#takers + 1] = token end
+      if redis.call('LREM', KEYS[2], -1, id) == 0 then
+        codes[nth] = -3
+      else
+        codes[nth] = 0
+        if outcome == 'completed' then
+          redis.call('HSET', prefix .. id, 'returnvalue', value, 'finishedOn', now, 'atm', 1)
+        else
+          redis.call('HSET', prefix .. id, 'failedReason', value, 'finishedOn', now, 'atm', 1, 'stacktrace', ARGV[at + 4])
+        end
+        local set = done[outcome]
+        set[#set + 1] = now
+        set[#set + 1] = id
+      end
     end
   end
   if #ids > 0 then
@@ -114,35 +110,38 @@ if ending > 0 then
   end
 end
 
-if #takers == 0 then return { codes, {} } end
+if room == 0 then return { codes, {}, {} } end
 local meta = redis.call('HMGET', KEYS[6], 'paused', 'concurrency', 'max')
-if meta[1] or meta[2] or meta[3] or redis.call('ZCARD', KEYS[5]) > 0 then return { codes } end
+if meta[1] or meta[2] or meta[3] or redis.call('ZCARD', KEYS[5]) > 0 then return { codes, false, {} } end
 
-local taken = {}
-while #taken < #takers do
+local taken, again = {}, {}
+while #taken < room do
   local id = redis.call('RPOPLPUSH', KEYS[1], KEYS[2])
   if not id then break end
   taken[#taken + 1] = id
 end
-if #taken < #takers then
-  local popped = redis.call('ZPOPMIN', KEYS[3], #takers - #taken)
+if #taken < room then
+  local popped = redis.call('ZPOPMIN', KEYS[3], room - #taken)
   local ids = {}
   for at = 1, #popped, 2 do ids[#ids + 1] = popped[at] end
   if #ids > 0 then redis.call('LPUSH', KEYS[2], unpack(ids)) else redis.call('DEL', KEYS[8]) end
   for _, id in ipairs(ids) do taken[#taken + 1] = id end
 end
 for nth, id in ipairs(taken) do
-  redis.call('SET', prefix .. id .. ':lock', takers[nth], 'PX', ARGV[3])
-  redis.call('HSET', prefix .. id, 'processedOn', now, 'pb', ARGV[4])
-  redis.call('HINCRBY', prefix .. id, 'ats', 1)
+  local key = prefix .. id
+  redis.call('SET', key .. ':lock', ARGV[7] .. string.format('%.0f', ARGV[8] + nth), 'PX', ARGV[3])
+  redis.call('HSET', key, 'processedOn', now, 'pb', ARGV[4])
+  if redis.call('HINCRBY', key, 'ats', 1) > 1 then again[#again + 1] = id end
 end
 if redis.call('ZCARD', KEYS[3]) + redis.call('LLEN', KEYS[1]) > 0 then redis.call('ZADD', KEYS[7], 0, '0') end
-return { codes, taken }`;
+return { codes, taken, again }`;
 
 /** A client that knows the scripts. */
 export interface DeliveryScripts {
   addDeliveries(...keysAndArguments: (string | number)[]): Promise<number>;
-  endAndTake(...keysAndArguments: (string | number)[]): Promise<[codes: number[], taken?: string[]]>;
+  endAndTake(
+    ...keysAndArguments: (string | number)[]
+  ): Promise<[codes: number[], taken: string[] | null, again: string[]]>;
 }
 
 /** Teaches a client the scripts. */
@@ -176,12 +175,16 @@ export async function addInScripts(
 }
 
 function wordsOf({ id, name, data, priority }: DeliveryEntry): (string | number)[] {
-  const { keepLogs, ...kept } = RETENTION;
-  return [
-    id,
-    name,
-    JSON.stringify(data),
-    JSON.stringify({ attempts: 1, priority, kl: keepLogs, ...kept }),
-    priority,
-  ];
+  return [id, name, JSON.stringify(data), optionsOf(priority), priority];
+}
+
+let latest = { priority: NaN, options: '' };
+
+/** Most deliveries have the priority of the one before. */
+function optionsOf(priority: number): string {
+  if (latest.priority !== priority) {
+    const { keepLogs, ...kept } = RETENTION;
+    latest = { priority, options: JSON.stringify({ attempts: 1, priority, kl: keepLogs, ...kept }) };
+  }
+  return latest.options;
 }

@@ -15,12 +15,11 @@ describe('DeliveryWatch', () => {
       await write().finally(() => open--);
       written.push(what);
     };
-    const watch = new DeliveryWatch({
-      id: 'a_1',
+    const made = jest.fn(() => ({
       updateProgress: record,
-      log: (line) => record(line).then(() => 1),
-    });
-    return { watch, written };
+      log: (line: string) => record(line).then(() => 1),
+    }));
+    return { watch: new DeliveryWatch('a_1', made), made, written };
   }
 
   it('writes one after another, and only the latest progress', async () => {
@@ -35,6 +34,28 @@ describe('DeliveryWatch', () => {
     expect(written).toEqual(['one', { percent: 20, step: 'half' }, 'two', 'three']);
   });
 
+  it('needs no delivery, and no wait, where nothing is reported', () => {
+    const { watch, made } = setup();
+
+    expect(watch.close()).toBeUndefined();
+
+    expect(made).not.toHaveBeenCalled();
+  });
+
+  it('shows nothing that comes after its close', async () => {
+    const { watch, made, written } = setup();
+    watch.log(['one']);
+    await watch.close();
+    made.mockClear();
+
+    watch.log(['two']);
+    watch.progress({ percent: 100 });
+    await sleep(10);
+
+    expect(written).toEqual(['one']);
+    expect(made).not.toHaveBeenCalled();
+  });
+
   it('swallows what the queue refuses', async () => {
     const { watch, written } = setup(() => Promise.reject(new Error('gone')));
 
@@ -44,6 +65,18 @@ describe('DeliveryWatch', () => {
     expect(written).toEqual([]);
   });
 
+  it('swallows that there is no delivery to show it in', async () => {
+    const { watch, made } = setup();
+    made.mockImplementation(() => {
+      throw new Error('no connection');
+    });
+
+    watch.log(['one', 'two']);
+
+    await expect(watch.close()).resolves.toBeUndefined();
+    expect(made).toHaveBeenCalledTimes(2);
+  });
+
   it('gives up after a second when the queue hangs', async () => {
     jest.useFakeTimers();
     try {
@@ -51,7 +84,7 @@ describe('DeliveryWatch', () => {
       let closed = false;
 
       watch.progress({ percent: 1 });
-      const closing = watch.close().then(() => (closed = true));
+      const closing = watch.close()?.then(() => (closed = true));
 
       await jest.advanceTimersByTimeAsync(999);
       expect(closed).toBe(false);

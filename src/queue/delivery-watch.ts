@@ -6,18 +6,23 @@ import { within } from './within.js';
 const MOST_PENDING = 1_000;
 const LONGEST_CLOSE = 1_000;
 
+const logger = new Logger('Queue');
+
 /**
  * Shows an attempt's progress and log lines in Bull Board, best effort: it never fails the attempt, and holds it up
  * for a second at most. One write at a time, because BullMQ on PostgreSQL refuses parallel log lines of a job.
  */
 export class DeliveryWatch {
-  private readonly logger = new Logger('Queue');
   private latest: JobProgress | undefined;
   private lines: string[] = [];
   private writing: Promise<void> | undefined;
   private closed = false;
 
-  constructor(private readonly job: Pick<Job, 'id' | 'updateProgress' | 'log'>) {}
+  /** @param delivery made when there is something to show: most attempts report nothing */
+  constructor(
+    private readonly id: string | undefined,
+    private readonly delivery: () => Pick<Job, 'updateProgress' | 'log'>,
+  ) {}
 
   progress(progress: JobProgress): void {
     this.latest = progress;
@@ -30,8 +35,14 @@ export class DeliveryWatch {
   }
 
   /** Waits until all is written, but not for long; what is left then is dropped. */
-  async close(): Promise<void> {
-    if (this.writing) await within(LONGEST_CLOSE, this.writing).catch(() => undefined);
+  close(): Promise<void> | undefined {
+    if (this.writing) return this.closeWritten(this.writing);
+    this.closed = true;
+    return undefined;
+  }
+
+  private async closeWritten(writing: Promise<void>): Promise<void> {
+    await within(LONGEST_CLOSE, writing).catch(() => undefined);
     this.closed = true;
   }
 
@@ -45,7 +56,7 @@ export class DeliveryWatch {
       try {
         await next();
       } catch (error) {
-        this.logger.debug({ msg: 'not shown in the dashboard', delivery: this.job.id, error: String(error) });
+        logger.debug({ msg: 'not shown in the dashboard', delivery: this.id, error: String(error) });
       }
     }
   }
@@ -54,9 +65,9 @@ export class DeliveryWatch {
     if (this.closed) return undefined;
     const progress = this.latest;
     this.latest = undefined;
-    if (progress) return () => this.job.updateProgress({ ...progress });
+    if (progress) return () => this.delivery().updateProgress({ ...progress });
 
     const line = this.lines.shift();
-    return line === undefined ? undefined : () => this.job.log(line);
+    return line === undefined ? undefined : () => this.delivery().log(line);
   }
 }

@@ -31,8 +31,7 @@ export class JobConsumers implements OnApplicationShutdown {
     this.connection.selectBackend();
     this.connection.makeRoom(this.processors.length);
     this.registrar.register();
-    for (const processor of this.processors)
-      processor.endLater = this.connection.workerMade(processor.worker);
+    for (const processor of this.processors) processor.start();
     this.started = true;
     this.watchdog.start();
 
@@ -48,7 +47,7 @@ export class JobConsumers implements OnApplicationShutdown {
   /** Stops fetching; what runs goes on. A delivery that was on its way is handed back. */
   async pause(): Promise<void> {
     if (!this.started) return;
-    await Promise.all([this.watchdog.stop(), ...this.processors.map(({ worker }) => worker.pause(true))]);
+    await Promise.all([this.watchdog.stop(), ...this.processors.map((processor) => processor.pause())]);
   }
 
   /** Waits for what runs, `timeoutMs` at most, then closes all workers whether or not the queue answers. */

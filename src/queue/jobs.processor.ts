@@ -2,13 +2,15 @@ import { Injectable, Logger } from '@nestjs/common';
 import { OnWorkerEvent, WorkerHost } from '@nestjs/bullmq';
 import { type Job, WaitingError } from 'bullmq';
 import { displayCopy } from '../job-types/display-copy.js';
-import type { Delivery, Lane } from '../jobs/job-queue.js';
+import type { Lane } from '../jobs/job-queue.js';
 import type { JobError, Json } from '../jobs/job.js';
 import { type RunJobOutcome, RunJobUseCase } from '../jobs/use-cases/run-job.use-case.js';
-import { isRefusal, type EndLater } from './batched-consumer.js';
 import type { WatchedConsumer } from './consumer-watchdog.js';
+import { isRefusal, type Taken } from './delivery-batches.js';
 import { parseDeliveryId } from './delivery-id.js';
 import { DeliveryWatch } from './delivery-watch.js';
+import { deliveryOf, type Ending, type LaneConsumer } from './lane-consumer.js';
+import type { Place } from './places.js';
 import { QueueConnection } from './queue-connection.js';
 import { within } from './within.js';
 
@@ -20,14 +22,10 @@ export class JobsProcessor extends WorkerHost implements WatchedConsumer {
   /** Given by each lane's class. */
   readonly lane: Lane = { queue: '', shard: 0 };
 
-  /** Given where the queue can be told of an end when the place is free already. */
-  endLater?: EndLater;
-
   private readonly logger = new Logger('Queue');
-  private places = 0;
+  /** Where deliveries are taken many at a time; else BullMQ's worker calls `process` for each. */
+  private consumer?: LaneConsumer;
   private inHand = 0;
-  /** Of those in hand: they have run, and their outcome is being written. */
-  private settling = 0;
   private lastMove = performance.now();
 
   constructor(
@@ -37,60 +35,69 @@ export class JobsProcessor extends WorkerHost implements WatchedConsumer {
     super();
   }
 
-  /** Deliveries that are run or settled just now. */
-  get running(): number {
-    return this.inHand;
+  /** Once BullMQ's worker is made. */
+  start(): void {
+    this.consumer = this.connection.consumerOf(this.worker, (taken, place) => this.take(taken, place));
+    this.consumer?.start();
   }
 
-  /**
-   * What has run frees its place at once, and is settled while the next one runs: as many at most as there are places.
-   * @returns what Bull Board shows as the delivery's result
-   */
+  async pause(): Promise<void> {
+    this.consumer?.stop();
+    await this.worker.pause(true);
+  }
+
+  /** Deliveries that are run or settled just now. */
+  get running(): number {
+    return this.consumer?.inHand ?? this.inHand;
+  }
+
+  /** What has run frees its place at once, and is settled while the next one runs. */
+  private async take(taken: Taken, place: Place): Promise<Ending> {
+    const delivery = parseDeliveryId(taken.id);
+    if (!delivery) return failed(strangerIn(taken.id));
+    const watch = new DeliveryWatch(taken.id, () => deliveryOf(this.worker, taken));
+    try {
+      const outcome = await this.runJob.execute({
+        jobId: delivery.jobId,
+        delivery: delivery.delivery,
+        firstTaken: !taken.again,
+        watch,
+        enter: place.enter,
+        onRan: place.leave,
+      });
+      return outcome.kind === 'unanswered' ? 'handed back' : shown(outcome);
+    } catch (error) {
+      return failed(error instanceof Error ? error : new Error(String(error)));
+    } finally {
+      const closing = watch.close();
+      if (closing) await closing;
+    }
+  }
+
+  /** @returns what Bull Board shows as the delivery's result */
   async process(job: Job, token?: string): Promise<Json> {
     const delivery = parseDeliveryId(job.id);
-    if (!delivery) throw new Error(`"${job.id}" is no delivery of this platform`);
+    if (!delivery) throw strangerIn(job.id);
     if (this.worker.isPaused()) return handBack(job, token);
 
-    this.places++;
+    const watch = new DeliveryWatch(job.id, () => job);
+    this.inHand++;
+    this.lastMove = performance.now();
     try {
-      return await new Promise<Json>((leave, reject) => {
-        const outcome = this.run(job, token, delivery, () => {
-          if (!this.endLater || this.settling >= this.worker.concurrency) return false;
-          this.settling++;
-          const settled = (): void => void this.settling--;
-          outcome.then(settled, settled);
-          this.endLater(job, outcome);
-          leave(null);
-          return true;
-        });
-        outcome.then(leave, reject);
-      });
+      const outcome = await this.runJob.execute({ ...delivery, watch });
+      if (outcome.kind === 'unanswered') return await handBack(job, token);
+      if (outcome.kind === 'failed') throw asError(outcome.error);
+      return resultOf(outcome);
     } finally {
-      this.places--;
+      await watch.close();
+      this.inHand--;
       this.lastMove = performance.now();
     }
   }
 
-  private async run(
-    job: Job,
-    token: string | undefined,
-    delivery: Delivery,
-    onRan: () => boolean,
-  ): Promise<Json> {
-    const watch = new DeliveryWatch(job);
-    this.inHand++;
-    this.lastMove = performance.now();
-    try {
-      const outcome = await this.runJob.execute({ ...delivery, watch, onRan });
-      return outcome.kind === 'unanswered' ? await handBack(job, token) : shown(outcome);
-    } finally {
-      await watch.close();
-      this.inHand--;
-    }
-  }
-
   silentFor(): number {
-    const free = !this.worker.isPaused() && this.places < this.worker.concurrency;
+    if (this.consumer) return this.consumer.silentFor();
+    const free = !this.worker.isPaused() && this.inHand < this.worker.concurrency;
     return free ? performance.now() - this.lastMove : 0;
   }
 
@@ -99,7 +106,8 @@ export class JobsProcessor extends WorkerHost implements WatchedConsumer {
     this.lastMove = performance.now();
     await within(LONGEST_RECONNECT, backend.disconnectBlocking(true)).catch(() => undefined);
     await within(LONGEST_RECONNECT, backend.reconnectBlocking()).catch(() => undefined);
-    if (!this.worker.isRunning()) this.worker.run().catch((error: Error) => this.onError(error));
+    if (this.consumer) this.consumer.reconnected();
+    else if (!this.worker.isRunning()) this.worker.run().catch((error: Error) => this.onError(error));
   }
 
   /** BullMQ retries on its own, and the record notices what it loses. */
@@ -116,9 +124,21 @@ async function handBack(job: Job, token: string | undefined): Promise<never> {
   throw new WaitingError();
 }
 
+function strangerIn(id: string | undefined): Error {
+  return new Error(`"${id}" is no delivery of this platform`);
+}
+
 /** A failed attempt is a failed delivery, so that Bull Board shows each attempt with its outcome. */
-function shown(outcome: RunJobOutcome): Json {
-  if (outcome.kind === 'failed') throw asError(outcome.error);
+function shown(outcome: RunJobOutcome): Ending {
+  if (outcome.kind === 'failed') return failed(asError(outcome.error));
+  return { outcome: 'completed', value: JSON.stringify(resultOf(outcome)), stack: '' };
+}
+
+function failed({ message, stack }: Error): Ending {
+  return { outcome: 'failed', value: message, stack: JSON.stringify([stack]) };
+}
+
+function resultOf(outcome: RunJobOutcome): Json {
   return outcome.kind === 'completed' ? displayCopy(outcome.result) : { outcome: outcome.kind };
 }
 

@@ -84,7 +84,7 @@ export class PostgresConnection extends QueueConnection {
     this.pool.options.max += workers;
   }
 
-  workerMade(): undefined {
+  consumerOf(): undefined {
     // it asks over the pool
   }
 

@@ -2,7 +2,7 @@ import type { OnApplicationShutdown } from '@nestjs/common';
 import type { ConnectionOptions, Queue, Worker } from 'bullmq';
 import type { Lane, QueueMark } from '../jobs/job-queue.js';
 import type { Json } from '../jobs/job.js';
-import type { EndLater } from './batched-consumer.js';
+import type { LaneConsumer, RunDelivery } from './lane-consumer.js';
 import { OutageLog } from './outage-log.js';
 import { RETENTION } from './retention.js';
 
@@ -48,8 +48,8 @@ export abstract class QueueConnection implements OnApplicationShutdown {
   /** Each worker may need a connection of its own. */
   abstract makeRoom(workers: number): void;
 
-  /** A worker of this process has come to be, connected or not. @returns undefined where it ends deliveries at once alone */
-  abstract workerMade(worker: Worker): EndLater | undefined;
+  /** What takes a worker's deliveries in its place, connected or not. @returns undefined where it takes them by itself */
+  abstract consumerOf(worker: Worker, run: RunDelivery): LaneConsumer | undefined;
 
   /** @throws Error where a server does not answer */
   abstract ping(): Promise<void>;

@@ -141,8 +141,9 @@ function processorFor(
   connection?: ConsumerConnection,
 ): Type<JobsProcessor> {
   const options: Omit<WorkerOptions, 'connection'> = {
-    // Given explicitly, else workers inherit the producers' command timeout. The PostgreSQL pool is inherited.
-    ...(connection && { connection }),
+    // Given explicitly, else workers inherit the producers' command timeout. The PostgreSQL pool is inherited. On Redis a
+    // LaneConsumer takes what they would.
+    ...(connection && { connection, autorun: false }),
     prefix: lanePrefix(queue.prefix, lane),
     name: `${hostname()}-${process.pid}`,
     concurrency,

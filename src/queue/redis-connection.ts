@@ -1,10 +1,10 @@
 import { Logger } from '@nestjs/common';
 import { type Queue, setDefaultBackendFactory, type Worker } from 'bullmq';
 import type { Cluster, Redis } from 'ioredis';
-import { consumeInBatches, type EndLater } from './batched-consumer.js';
 import type { RedisServers } from '../config/redis-servers.js';
 import type { Lane, QueueMark } from '../jobs/job-queue.js';
 import { addInScripts } from './delivery-scripts.js';
+import { LaneConsumer, type RunDelivery } from './lane-consumer.js';
 import { laneTag, lanePrefix } from './lanes.js';
 import { type DeliveryCard, type DeliveryEntry, QueueConnection } from './queue-connection.js';
 import { assertFit, assertMode, type RedisInfo, warningsOf } from './redis-checks.js';
@@ -87,11 +87,10 @@ export class RedisConnection extends QueueConnection {
     // workers connect on their own
   }
 
-  workerMade(worker: Worker): EndLater {
-    const endLater = consumeInBatches(worker);
+  consumerOf(worker: Worker, run: RunDelivery): LaneConsumer {
     const client = worker.getBackend().client as unknown as Promise<Redis | Cluster>;
     client.then(writeEachByTurn).catch(() => undefined); // whoever uses it notices
-    return endLater;
+    return new LaneConsumer(worker, run);
   }
 
   async ping(): Promise<void> {

@@ -1,6 +1,6 @@
 import { type INestApplicationContext, Logger } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
-import { type ConnectionOptions, type Job, Worker } from 'bullmq';
+import { type ConnectionOptions, Worker } from 'bullmq';
 import { spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -9,6 +9,7 @@ import type { AppConfig } from '../../src/config/app-config.js';
 import { redisServers } from '../../src/config/redis-servers.js';
 import { InMemoryJobQueue } from '../../src/jobs/in-memory-job-queue.js';
 import { type Delivery, JobQueue, type Lane } from '../../src/jobs/job-queue.js';
+import { DeliveryBatches } from '../../src/queue/delivery-batches.js';
 import { deliveryId, parseDeliveryId } from '../../src/queue/delivery-id.js';
 import { laneName, lanePrefix, lanesOf } from '../../src/queue/lanes.js';
 import { migratePostgresBackend } from '../../src/queue/postgres-backend.js';
@@ -125,25 +126,33 @@ async function setup(
   }).compile();
   cleanups.push(() => app.close());
   const workers = workersOf(app, config);
-  const active = new Map<string, Job>();
+  const active = new Map<string, () => Promise<unknown>>();
   await answers(app.get(JobQueue));
 
   return {
     queue: app.get(JobQueue),
     take: async (lane: Lane) => {
-      const job = await workers.get(laneName(lane))?.getNextJob(randomUUID(), { block: false });
-      if (job) active.set(job.id ?? '', job);
-      return parseDeliveryId(job?.id);
+      const taken = await workers.get(laneName(lane))?.();
+      if (taken) active.set(taken.id, taken.finish);
+      return parseDeliveryId(taken?.id);
     },
     finish: async (delivery: Delivery) => {
-      const job = active.get(deliveryId(delivery));
+      const finish = active.get(deliveryId(delivery));
       active.delete(deliveryId(delivery));
-      await job?.moveToCompleted('done', job.token ?? '', false);
+      await finish?.();
     },
   };
 }
 
-function workersOf(app: INestApplicationContext, { queue }: AppConfig): Map<string, Worker> {
+interface TakenByHand {
+  id: string;
+  finish: () => Promise<unknown>;
+}
+
+type TakeByHand = () => Promise<TakenByHand | undefined>;
+
+/** As the platform's own workers take: in scripts where they do, else as BullMQ does. */
+function workersOf(app: INestApplicationContext, { queue }: AppConfig): Map<string, TakeByHand> {
   const connection = app.get(QueueConnection);
   connection.makeRoom(LANES);
   const redis = queue.redis && consumerConnection(queue.redis);
@@ -155,11 +164,28 @@ function workersOf(app: INestApplicationContext, { queue }: AppConfig): Map<stri
       lockDuration: 60_000,
     });
     worker.on('error', () => undefined);
-    connection.workerMade(worker);
+    const consumer = connection.consumerOf(worker, () => Promise.resolve('handed back'));
     cleanups.push(() => worker.close(true));
-    return [laneName(lane), worker] as const;
+    return [laneName(lane), consumer ? inBatches(worker) : oneByOne(worker)] as const;
   });
   return new Map(workers);
+}
+
+function inBatches(worker: Worker): TakeByHand {
+  const batches = new DeliveryBatches(worker);
+  const done = { outcome: 'completed', value: '"done"', stack: '' } as const;
+  return async () => {
+    const { taken } = await batches.endAndTake([], 1);
+    const [one] = taken ?? [];
+    return one && { id: one.id, finish: () => batches.endAndTake([{ ...one, ...done }], 0) };
+  };
+}
+
+function oneByOne(worker: Worker): TakeByHand {
+  return async () => {
+    const job = await worker.getNextJob(randomUUID(), { block: false });
+    return job && { id: job.id ?? '', finish: () => job.moveToCompleted('done', job.token ?? '', false) };
+  };
 }
 
 async function answers(queue: JobQueue): Promise<void> {

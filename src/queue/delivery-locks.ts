@@ -3,11 +3,8 @@ import type { Worker } from 'bullmq';
 /** BullMQ lets a lock grow as old as half its life: after another quarter there is one left. */
 const PER_LIFE = 4;
 
-/**
- * Keeps the locks of deliveries that have left their places while their outcome is being written: BullMQ renews only those
- * of what it holds a place for, and a delivery whose lock ends is given to somebody else.
- */
-export class SettlingLocks {
+/** Keeps the locks of deliveries until they are ended: one whose lock is over is given to somebody else. */
+export class DeliveryLocks {
   readonly #held = new Map<string, { token: string; since: number }>();
   readonly #lifetime: number;
   #timer?: NodeJS.Timeout;
@@ -22,8 +19,9 @@ export class SettlingLocks {
     this.#timer ??= setInterval(() => void this.renew(), this.#lifetime / PER_LIFE).unref();
   }
 
-  release(id: string): void {
-    this.#held.delete(id);
+  /** @param token of a lock that another one may have followed here */
+  release(id: string, token: string): void {
+    if (this.#held.get(id)?.token === token) this.#held.delete(id);
   }
 
   /** Those that are held for a whole turn already: most are over before that. A lock that is lost stays lost. */

@@ -1,0 +1,120 @@
+/** While places are held for so short a time (ms, on the average), the next deliveries are taken ahead of theirs. */
+const QUICK = 20;
+/** Of each new time, the share that counts for the average. */
+const WEIGHT = 0.05;
+/** So many at most, and for so long (ms): what finds no place by then goes to a worker that has one. */
+const MOST_AHEAD = 100;
+const LONGEST_AHEAD = 50;
+
+/** A delivery's way through its place. */
+export interface Place {
+  /** Takes it, now or as soon as one is free. @returns false: none was in time, and the delivery is not `patient` */
+  readonly enter: (patient: boolean) => boolean | Promise<boolean>;
+  /** Frees it before the delivery's end. @returns false: as many as there are places are being settled already */
+  readonly leave: () => boolean;
+}
+
+/**
+ * The places of a lane's consumer. A delivery holds one from the start of its handler to the handler's end, and not while it
+ * is read or settled: as many more are being settled at most, and, where handlers are quick, as many read ahead.
+ */
+export class Places {
+  #running = 0;
+  #settling = 0;
+  #ahead = 0;
+  #held = Infinity;
+  #waiting: Waiting[] = [];
+  #closed = false;
+
+  /** @param onFree there may be room for more */
+  constructor(
+    private readonly count: number,
+    private readonly onFree: () => void,
+  ) {}
+
+  /** Deliveries that may be taken now. */
+  get room(): number {
+    const ahead = this.#held < QUICK ? Math.min(this.count, MOST_AHEAD) : 0;
+    return Math.max(0, this.count + ahead - this.#running - this.#ahead);
+  }
+
+  get areFull(): boolean {
+    return this.#running >= this.count;
+  }
+
+  open(): void {
+    this.#closed = false;
+  }
+
+  /** Lets nobody in any more: what waits is handed back. */
+  close(): void {
+    this.#closed = true;
+    for (const waiting of this.#waiting.splice(0)) waiting.tell(false);
+  }
+
+  /** For a delivery that was taken. `end` is called at its end. */
+  forTaken(): Place & { end(): void } {
+    let state: 'ahead' | 'inside' | 'settling' | 'over' = 'ahead';
+    let since = 0;
+    this.#ahead++;
+    const inside = (): void => {
+      this.#ahead--;
+      this.#running++;
+      state = 'inside';
+      since = performance.now();
+    };
+    return {
+      enter: (patient) => {
+        if (this.#closed) return false;
+        if (this.areFull) return this.turn(patient, inside);
+        inside();
+        return true;
+      },
+      leave: () => {
+        if (state !== 'inside' || this.#settling >= this.count) return false;
+        state = 'settling';
+        this.#settling++;
+        this.free(performance.now() - since);
+        return true;
+      },
+      end: () => {
+        if (state === 'ahead') this.#ahead--;
+        if (state === 'settling') this.#settling--;
+        if (state === 'inside') this.free(performance.now() - since);
+        state = 'over';
+        this.onFree();
+      },
+    };
+  }
+
+  private turn(patient: boolean, inside: () => void): Promise<boolean> {
+    return new Promise((resolve) => {
+      const waiting: Waiting = {
+        tell: (enters) => {
+          clearTimeout(waiting.timer);
+          if (enters) inside();
+          resolve(enters);
+        },
+      };
+      this.#waiting.push(waiting);
+      if (patient) return;
+      waiting.timer = setTimeout(() => {
+        this.#waiting = this.#waiting.filter((one) => one !== waiting);
+        this.#held = Infinity; // handlers are not quick any more
+        waiting.tell(false);
+      }, LONGEST_AHEAD);
+    });
+  }
+
+  private free(held: number): void {
+    this.#running--;
+    this.#held = this.#held === Infinity ? held : this.#held + (held - this.#held) * WEIGHT;
+    this.#waiting.shift()?.tell(true); // at once: nobody comes in between
+    this.onFree();
+  }
+}
+
+interface Waiting {
+  tell: (enters: boolean) => void;
+  timer?: NodeJS.Timeout;
+}
