@@ -122,16 +122,20 @@ export class JobRecord {
     );
   }
 
-  claim({ token, workerId, delivery, kind }: ClaimRequest, now: number, paused: boolean): ClaimAnswer {
+  claim(
+    { token, workerId, delivery, started, deferrable }: ClaimRequest,
+    now: number,
+    paused: boolean,
+  ): ClaimAnswer {
     const { live } = this;
     if (live?.claim?.token === token) return { kind: 'claimed', claim: this.toClaim(live, token) };
     if (!live || live.claim || live.delivery !== delivery) return { kind: 'gone' };
-    if (kind !== 'started' && (live.runAt > now || paused || this.isExpired(now))) {
+    if (!started && (live.runAt > now || paused || this.isExpired(now))) {
       takeBack(live);
       return { kind: 'held' };
     }
     this.assertMove('claim', now);
-    if (kind === 'deferred' && live.crashes === 0 && !this.isExpired(now + EXPIRES_SOON)) {
+    if (deferrable?.includes(this.draft.type) && live.crashes === 0 && !this.isExpired(now + EXPIRES_SOON)) {
       const claim = { ...this.toClaim(live, token), waited: now - live.runAt };
       return { kind: 'claimed', claim: { ...claim, deferred: true } };
     }

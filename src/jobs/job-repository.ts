@@ -45,11 +45,10 @@ export interface JobPage {
 export interface ClaimRequest extends Delivery {
   token: string;
   workerId: string;
-  /**
-   * now: a current delivery that may not start yet is taken back. deferred: where nothing stands against it, the attempt
-   * may start with no claim on record. started: it has started, and nothing but another's claim stands against it.
-   */
-  kind?: 'now' | 'deferred' | 'started';
+  /** The attempt has started: nothing but another's claim stands against it. Else a delivery that may not start is taken back. */
+  started?: boolean;
+  /** Of a job of one of these types the claim may be deferred: where nothing stands against it, the attempt may start without. */
+  deferrable?: readonly string[];
 }
 
 /** The right to run one attempt, and all that is needed for it. */

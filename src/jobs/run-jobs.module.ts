@@ -4,6 +4,7 @@ import { Reaper } from './delivery/reaper.js';
 import { AttemptEnd } from './running/attempt-end.js';
 import { ClaimCheck } from './running/claim-check.js';
 import { DeferredClaims } from './running/deferred-claims.js';
+import { QuickTypes } from './running/quick-types.js';
 import { RunningJobs } from './running/running-jobs.js';
 import { Solitude } from './running/solitude.js';
 import { WorkerLifecycle } from './running/worker-lifecycle.js';
@@ -19,6 +20,7 @@ import { RunJobUseCase } from './use-cases/run-job.use-case.js';
     AttemptEnd,
     ClaimCheck,
     DeferredClaims,
+    QuickTypes,
     Solitude,
     Reaper,
     WorkerLifecycle,

@@ -6,7 +6,7 @@ import { LaneLeaseEntity } from './entities/lane-lease.entity.js';
 import { dataIn, LEAST_ID, SHOWN, type Shown } from './due-deliveries.js';
 import { GroupCommit } from './group-commit.js';
 import { PreparedStatement } from './prepared-statement.js';
-import { rowsOf } from './rows.js';
+import { plainArray, rowsOf } from './rows.js';
 
 /**
  * Conditional on the same delivery and on nobody having claimed: a late mark must not swallow the next delivery. Who holds
@@ -94,7 +94,10 @@ export class DispatchLedger {
   readonly #marks = new GroupCommit(async (pushes: (readonly Pushed[])[]): Promise<Set<string>[]> => {
     const pushed = pushes.flat();
     const ago = pushed.map((delivery) => delivery.ago ?? 0);
-    const rows = await MARK_PUSHED.rowsOf<{ id: string }>(this.database, [...columns(pushed), ago]);
+    const rows = await MARK_PUSHED.rowsOf<{ id: string }>(this.database, [
+      ...columns(pushed).map(plainArray),
+      plainArray(ago),
+    ]);
     const marked = new Set(rows.map(({ id }) => id));
     return pushes.map(() => marked);
   }, PUSHES);

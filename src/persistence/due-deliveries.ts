@@ -4,7 +4,7 @@ import type { DueDelivery, DuePosition } from '../jobs/job-repository.js';
 import type { Json } from '../jobs/job.js';
 import { DayStatement } from './day-statement.js';
 import { PreparedStatement } from './prepared-statement.js';
-import { rowsOf } from './rows.js';
+import { plainArray, rowsOf } from './rows.js';
 
 export const LEAST_ID = '00000000-0000-0000-0000-000000000000';
 
@@ -104,7 +104,7 @@ export class DueDeliveries {
     if (due.length === 0) return [];
 
     const ids = due.map(({ jobId }) => jobId);
-    const shown = await SHOWN_DATA.rowsOf<Shown & { id: string }>(this.database, ids, [ids]);
+    const shown = await SHOWN_DATA.rowsOf<Shown & { id: string }>(this.database, ids, [plainArray(ids)]);
     const shownOf = new Map(shown.map((row) => [row.id, row]));
     const { queue, shard } = lane;
     return due.map(({ jobId, delivery, type, priority, runAt }) => {

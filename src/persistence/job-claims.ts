@@ -3,7 +3,7 @@ import type { Claim, ClaimAnswer, ClaimRequest } from '../jobs/job-repository.js
 import type { Backoff, Json } from '../jobs/job.js';
 import { DayStatement } from './day-statement.js';
 import { GroupCommit } from './group-commit.js';
-import { inOrder } from './rows.js';
+import { inOrder, plainArray } from './rows.js';
 
 /** Why a current delivery may not start yet. */
 const HELD = `NOT a.started AND d.token IS NULL AND (
@@ -49,7 +49,7 @@ FROM taken t JOIN ${jobs} j ON j.id = t.job_id ${pruned}`,
  */
 const STARTABLE = new DayStatement(
   'startable_jobs',
-  2,
+  3,
   ({ jobs, pruned }) => `
 SELECT a.nth::int, (extract(epoch FROM clock_timestamp() - d.run_at) * 1000)::float8 AS waited,
   j.tenant, j.type, j.queue, j.data, j.run, j.attempts_made, j.max_attempts, j.backoff, j.timeout_ms
@@ -57,6 +57,7 @@ FROM unnest($1::uuid[], $2::int[]) WITH ORDINALITY AS a(job_id, delivery, nth)
 JOIN dispatch d ON d.job_id = a.job_id
 JOIN ${jobs} j ON j.id = a.job_id ${pruned}
 WHERE d.delivery = a.delivery AND num_nonnulls(d.token) = 0 AND d.crashes = 0 AND d.run_at <= now()
+  AND d.type = ANY ($3::text[])
   AND coalesce(d.expires_at > now() + interval '1 s', true)
   AND d.queue <> ALL (ARRAY(SELECT queue FROM queue_pauses))`,
 );
@@ -95,7 +96,7 @@ export class JobClaims {
   }
 
   private async flush(requests: ClaimRequest[]): Promise<ClaimAnswer[]> {
-    const deferred = await this.defer(requests.filter(({ kind }) => kind === 'deferred'));
+    const deferred = await this.defer(requests.filter(({ deferrable }) => deferrable !== undefined));
     const others = requests.filter((request) => !deferred.has(request));
     const claimed = others.length > 0 ? await this.claimNow(others) : undefined;
     return requests.map((request) => deferred.get(request) ?? toAnswer(claimed?.get(request.token), request));
@@ -103,10 +104,15 @@ export class JobClaims {
 
   private async defer(requests: ClaimRequest[]): Promise<Map<ClaimRequest, ClaimAnswer>> {
     const startable = new Map<ClaimRequest, ClaimAnswer>();
-    if (requests.length === 0) return startable;
+    const types = requests.at(-1)?.deferrable ?? []; // all of a process learn the same
+    if (types.length === 0) return startable;
     const ids = requests.map(({ jobId }) => jobId);
     const deliveries = requests.map(({ delivery }) => delivery);
-    const rows = await STARTABLE.rowsOf<StartableRow>(this.database, ids, [ids, deliveries]);
+    const rows = await STARTABLE.rowsOf<StartableRow>(this.database, ids, [
+      plainArray(ids),
+      plainArray(deliveries),
+      types,
+    ]);
     for (const row of rows) {
       const request = requests[row.nth - 1];
       if (request) startable.set(request, { kind: 'claimed', claim: toClaim(row, request, 0, true) });
@@ -123,7 +129,7 @@ export class JobClaims {
       asked.map(({ delivery }) => delivery),
       asked.map(({ token }) => token),
       asked.map(({ workerId }) => workerId),
-      asked.map(({ kind }) => kind === 'started'),
+      asked.map(({ started }) => started === true),
     ]);
     return new Map(rows.map((row) => [row.token, row]));
   }

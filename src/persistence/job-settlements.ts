@@ -3,7 +3,7 @@ import type { DeferredStart, HeldClaim, Settlement } from '../jobs/job-repositor
 import type { Json } from '../jobs/job.js';
 import { DayStatement } from './day-statement.js';
 import { GroupCommit } from './group-commit.js';
-import { idRange, inOrder, rowsOf, toJson } from './rows.js';
+import { idRange, inOrder, plainArray, rowsOf, toJson } from './rows.js';
 
 /** A row that bears the token, or none and the delivery of an attempt whose claim is not on record. */
 const CURRENT = `coalesce(d.token = a.token, d.delivery = a.delivery) IS TRUE`;
@@ -178,12 +178,12 @@ export class JobSettlements {
     const sorted = inOrder(settlements);
     const ids = sorted.map(({ jobId }) => jobId);
     return statement.rowsOf<Token>(this.database, ids, [
-      ids,
-      sorted.map(({ token }) => token),
+      plainArray(ids),
+      plainArray(sorted.map(({ token }) => token)),
       sorted.map(({ json }) => json),
-      sorted.map(({ start }) => start?.delivery),
-      sorted.map(({ start }) => start?.workerId),
-      sorted.map(({ start }) => start?.ran),
+      plainArray(sorted.map(({ start }) => start?.delivery)),
+      plainArray(sorted.map(({ start }) => start?.workerId)),
+      plainArray(sorted.map(({ start }) => start?.ran)),
       ...columns.map((of) => sorted.map(of)),
     ]);
   }

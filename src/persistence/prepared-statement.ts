@@ -9,6 +9,9 @@ const LONGEST_USE = 10_000;
 const SLOW = { call: 5, row: 0.1 };
 const SHORTEST_USE = 250;
 
+/** With its comma. */
+const ID_LENGTH = 37;
+
 /** The statement is gone (a pooler, DISCARD ALL), there already, or a table has changed its shape under it. */
 const STALE = new Set(['26000', '42P05', '0A000']);
 
@@ -82,7 +85,13 @@ export class PreparedStatement {
 
 /** A batch comes as columns of its rows. */
 function isSlow(took: number, [column]: unknown[]): boolean {
-  return took > SLOW.call + (Array.isArray(column) ? column.length * SLOW.row : 0);
+  return took > SLOW.call + rowsIn(column) * SLOW.row;
+}
+
+/** One that is written already is of ids. */
+function rowsIn(column: unknown): number {
+  if (Array.isArray(column)) return column.length;
+  return typeof column === 'string' && column.startsWith('{') ? column.length / ID_LENGTH : 0;
 }
 
 /** By name, what the driver takes for prepared: its own field, which its types leave out. */

@@ -39,6 +39,14 @@ export function idFloor(at: Date): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-0000-0000-000000000000`;
 }
 
+/**
+ * An array parameter of values that need no quotes (ids, numbers), written at once: the driver would look at each for what
+ * must be escaped. The caller vouches for the ids: they come from the record, or were checked.
+ */
+export function plainArray(values: readonly (string | number | null | undefined)[]): string {
+  return `{${values.map((value) => value ?? 'NULL').join(',')}}`;
+}
+
 /** JSON text for a json column; SQL NULL for null. */
 export function toJson(value: unknown): string | null {
   return value === null || value === undefined ? null : JSON.stringify(value);

@@ -7,7 +7,17 @@ describe('a delivery id', () => {
     expect(parseDeliveryId(deliveryId(delivery))).toEqual(delivery);
   });
 
-  it.each([undefined, '', '12', 'job', 'job_', '_1', 'job_x'])('is not read out of %p', (id) => {
+  it.each([
+    undefined,
+    '',
+    '12',
+    'job',
+    'job_',
+    '_1',
+    'job_x',
+    'job_1',
+    '019ab2c4-5d6e-7f80-9123-456789abcdef,_1',
+  ])('is not read out of %p', (id) => {
     expect(parseDeliveryId(id)).toBeUndefined();
   });
 });

@@ -14,6 +14,7 @@ import { JobsModule } from '../jobs/jobs.module.js';
 import { AttemptEnd } from '../jobs/running/attempt-end.js';
 import { ClaimCheck } from '../jobs/running/claim-check.js';
 import { DeferredClaims } from '../jobs/running/deferred-claims.js';
+import { QuickTypes } from '../jobs/running/quick-types.js';
 import { RunningJobs } from '../jobs/running/running-jobs.js';
 import { Solitude } from '../jobs/running/solitude.js';
 import { InMemoryStatisticsRepository } from '../jobs/statistics/in-memory-statistics-repository.js';
@@ -141,7 +142,16 @@ class PlatformInMemoryModule {
         JobsModule,
         ...modules,
       ],
-      providers: [...stores, RunJobUseCase, RunningJobs, AttemptEnd, ClaimCheck, DeferredClaims, Solitude],
+      providers: [
+        ...stores,
+        RunJobUseCase,
+        RunningJobs,
+        AttemptEnd,
+        ClaimCheck,
+        DeferredClaims,
+        QuickTypes,
+        Solitude,
+      ],
       exports: stores.map(({ provide }) => provide),
     };
   }

@@ -6,7 +6,7 @@ import { anError, type Scene, type Suite } from './record-scene.js';
 /** Attempts that start before their claim is on record. */
 export function describeDeferring({ scene, record }: Suite): void {
   const defer = (at: Scene, job: Job): Promise<ClaimAnswer> =>
-    at.jobs.claim(at.request(job, { kind: 'deferred' }));
+    at.jobs.claim(at.request(job, { deferrable: ['demo', job.type] }));
   const deferred = async (at: Scene, job: Job): Promise<Claim> => {
     const answer = await defer(at, job);
     if (answer.kind !== 'claimed') throw new Error(`The claim was answered with "${answer.kind}"`);
@@ -145,7 +145,7 @@ export function describeDeferring({ scene, record }: Suite): void {
       const claims = await Promise.all(jobs.map((job) => deferred(at, job)));
       const later = claims.filter((_, nth) => nth % 2);
       await Promise.all(
-        later.map((claim) => at.jobs.claim({ ...claim, workerId: at.workerId, kind: 'started' })),
+        later.map((claim) => at.jobs.claim({ ...claim, workerId: at.workerId, started: true })),
       );
       expect((await at.jobs.held(at.workerId)).length).toBe(10);
 
@@ -162,7 +162,7 @@ export function describeDeferring({ scene, record }: Suite): void {
       await record().advance(120_000);
 
       const { jobId, delivery, token } = claim;
-      const answer = await at.jobs.claim({ jobId, delivery, token, workerId: at.workerId, kind: 'started' });
+      const answer = await at.jobs.claim({ jobId, delivery, token, workerId: at.workerId, started: true });
       await at.jobs.resume(at.queue);
 
       expect(answer).toMatchObject({ kind: 'claimed', claim: { token } });
@@ -184,6 +184,19 @@ export function describeDeferring({ scene, record }: Suite): void {
       expect(claim).toMatchObject({ crashes: 1, delivery: 2 });
       expect(claim.deferred).toBeUndefined();
       expect(await at.found(job)).toMatchObject({ status: 'active' });
+    });
+
+    it('of a job of another type', async () => {
+      const at = scene();
+      const job = await at.submit({ type: 'demo' });
+
+      expect(await at.jobs.claim(at.request(job, { deferrable: ['other'] }))).toMatchObject({
+        kind: 'claimed',
+      });
+      expect(await at.jobs.claim(at.request(await at.submit(), { deferrable: [] }))).toMatchObject({
+        kind: 'claimed',
+      });
+      expect(await at.jobs.held(at.workerId)).toHaveLength(2);
     });
 
     it('of a job that expires in a moment', async () => {

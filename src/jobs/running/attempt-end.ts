@@ -94,7 +94,7 @@ export class AttemptEnd {
   }
 
   private async claimAgain({ jobId, delivery, token }: Claim): Promise<void> {
-    const request = { jobId, delivery, token, workerId: this.identity.id, kind: 'started' } as const;
+    const request = { jobId, delivery, token, workerId: this.identity.id, started: true };
     await this.running.untilAnswered(() => this.jobs.claim(request));
   }
 

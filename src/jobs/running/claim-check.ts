@@ -62,7 +62,7 @@ export class ClaimCheck {
   /** A crash of PostgreSQL may have taken the claim back; else another worker has the job, or will. */
   private async regain(running: RunningJob): Promise<void> {
     const { jobId, delivery, token } = running.claim;
-    const request = { jobId, delivery, token, workerId: this.identity.id, kind: 'started' } as const;
+    const request = { jobId, delivery, token, workerId: this.identity.id, started: true };
     const answer = await this.jobs.claim(request);
     if (answer.kind !== 'claimed') await this.lost(running);
   }

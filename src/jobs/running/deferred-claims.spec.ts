@@ -14,9 +14,9 @@ async function setup() {
   const worker = new WorkerIdentity([]);
   const check = new ClaimCheck(jobs, running, worker);
   const deferred = new DeferredClaims(jobs, running, worker, check);
-  const [{ id } = { id: '' }] = await jobs.insert([aDraft()]);
+  const [{ id, type } = { id: '', type: '' }] = await jobs.insert([aDraft()]);
   const request = { jobId: id, delivery: 1, token: randomUUID(), workerId: worker.id };
-  const answer = await jobs.claim({ ...request, kind: 'deferred' });
+  const answer = await jobs.claim({ ...request, deferrable: [type] });
   if (answer.kind !== 'claimed') throw new Error('no claim');
   const job = running.start(answer.claim);
   const status = async () => (await jobs.find('default', id))?.status;

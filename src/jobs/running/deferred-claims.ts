@@ -44,7 +44,7 @@ export class DeferredClaims {
 
   private async record(running: RunningJob): Promise<boolean> {
     const { jobId, delivery, token } = running.claim;
-    const request = { jobId, delivery, token, workerId: this.identity.id, kind: 'started' } as const;
+    const request = { jobId, delivery, token, workerId: this.identity.id, started: true };
     const answer = await this.running.untilAnswered(() => this.jobs.claim(request));
     running.isOnRecord = answer?.kind === 'claimed';
     if (answer && !running.isOnRecord && !running.hasRun) await this.claims.lost(running);

@@ -17,6 +17,7 @@ import { AttemptEnd } from '../running/attempt-end.js';
 import { FailedElsewhere } from '../running/attempt-outcome.js';
 import { ClaimCheck } from '../running/claim-check.js';
 import { DeferredClaims } from '../running/deferred-claims.js';
+import { QuickTypes } from '../running/quick-types.js';
 import { AttemptAborted, RunningJobs } from '../running/running-jobs.js';
 import { FIRST_PATIENCE, Solitude } from '../running/solitude.js';
 import { quantile } from '../statistics/histogram.js';
@@ -55,6 +56,7 @@ async function setup(
   const claims = new ClaimCheck(jobs, running, worker);
   const deferred = new DeferredClaims(jobs, running, worker, claims);
   const end = new AttemptEnd(jobs, running, deferred, worker, activity);
+  const quick = new QuickTypes();
   const runJob = new RunJobUseCase(
     jobs,
     types,
@@ -64,6 +66,7 @@ async function setup(
     end,
     claims,
     deferred,
+    quick,
     worker,
     drift,
     activity,
@@ -78,13 +81,15 @@ async function setup(
   /** Runs the job's current delivery. */
   const run = async (onRan?: () => boolean) =>
     runJob.execute({ jobId: job.id, delivery: (await found()).delivery, onRan });
-  /** The same where nobody was given that delivery before. */
-  const runFirst = async () =>
-    runJob.execute({ jobId: job.id, delivery: (await found()).delivery, firstTaken: true });
+  /** The same where nobody was given that delivery before, and such jobs are quick. */
+  const runFirst = async () => {
+    for (let n = 0; n < 10; n++) quick.ran('task', 1);
+    return runJob.execute({ jobId: job.id, delivery: (await found()).delivery, firstTaken: true });
+  };
   /** What was counted so far. */
   const counted = async () => (await activity.save(), (await statistics.read(tenant, 1)).types);
   return {
-    ...{ jobs, running, worker, drift, runJob, claims, deferred, submit, job },
+    ...{ jobs, running, worker, drift, runJob, claims, deferred, quick, submit, job },
     ...{ found, attempts, run, runFirst, counted },
   };
 }
@@ -819,6 +824,17 @@ describe('a delivery that nobody had before', () => {
     expect(settle.mock.calls[0]?.[0].start).toMatchObject({ delivery: 1 });
     expect(await found()).toMatchObject({ status: 'completed', attemptsMade: 1 });
     expect(await attempts()).toMatchObject([{ number: 1, outcome: 'completed' }]);
+  });
+
+  it('is claimed before it starts where its type is not known to be quick', async () => {
+    const work = gate();
+    const { runJob, job, found } = await setup(() => work.pass());
+    const run = runJob.execute({ jobId: job.id, delivery: 1, firstTaken: true });
+    await work.entered;
+    expect(await found()).toMatchObject({ status: 'active' });
+
+    work.open();
+    expect(await run).toMatchObject({ kind: 'completed' });
   });
 
   it('has its claim put on record before it reports, before its effect, and before it is handed back', async () => {

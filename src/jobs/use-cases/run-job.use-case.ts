@@ -17,6 +17,7 @@ import {
 import type { AttemptRoom } from '../running/attempt-room.js';
 import { ClaimCheck } from '../running/claim-check.js';
 import { DeferredClaims } from '../running/deferred-claims.js';
+import { QuickTypes } from '../running/quick-types.js';
 import { RunningJobs, type RunningJob } from '../running/running-jobs.js';
 import { Solitude } from '../running/solitude.js';
 import { JobActivity } from '../statistics/job-activity.js';
@@ -64,6 +65,7 @@ export class RunJobUseCase {
     private readonly end: AttemptEnd,
     private readonly claims: ClaimCheck,
     private readonly deferred: DeferredClaims,
+    private readonly quick: QuickTypes,
     private readonly worker: WorkerIdentity,
     private readonly drift: Drift,
     private readonly activity: JobActivity,
@@ -73,8 +75,8 @@ export class RunJobUseCase {
     return this.running.during(async () => {
       let arrived = performance.now();
       const { jobId, delivery } = input;
-      const kind = input.firstTaken ? 'deferred' : 'now';
-      const request = { jobId, delivery, token: randomUUID(), workerId: this.worker.id, kind } as const;
+      const deferrable = input.firstTaken ? this.quick.names : undefined;
+      const request = { jobId, delivery, token: randomUUID(), workerId: this.worker.id, deferrable };
       const answer = await this.running.untilAnswered(() => this.jobs.claim(request));
       if (answer?.kind === 'gone') this.drift.add('phantom');
       if (answer?.kind !== 'claimed') return { kind: answer?.kind ?? 'unanswered' };
@@ -151,6 +153,7 @@ export class RunJobUseCase {
 
       const started = performance.now();
       const outcome = await this.attempt(running, room, journal);
+      this.quick.ran(claim.type, performance.now() - started);
       await journal.close();
       if (outcome === 'abandoned') return await this.handBack(running);
       if (outcome.kind === 'failed' && interruptionOf(running)) return await this.handBack(running);
