@@ -108,9 +108,9 @@ export class DueDeliveries {
     const shownOf = new Map(shown.map((row) => [row.id, row]));
     const { queue, shard } = lane;
     return due.map(({ jobId, delivery, type, priority, runAt }) => {
-      const told = { queue, shard, jobId, delivery, type, priority, runAt };
       const row = shownOf.get(jobId);
-      return row?.shown ? { ...told, data: row.data } : told;
+      const data = row?.shown ? row.data : undefined;
+      return { queue, shard, jobId, delivery, type, priority, runAt, data };
     });
   }
 

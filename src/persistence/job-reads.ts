@@ -19,14 +19,19 @@ const FIND = `
 SELECT ${JOB_COLUMNS} FROM jobs j LEFT JOIN dispatch d ON d.job_id = j.id
 WHERE j.tenant = $1 AND j.id = $2`;
 
-/** In one statement, so that a job that has ended is not shown without the attempt that ended it. */
+/**
+ * In one statement, so that a job that has ended is not shown without the attempt that ended it. One that completed it
+ * stands on the job's own row, which is read anyway: the view of all attempts would read it once more.
+ */
 const HISTORY = `
 SELECT ${JOB_COLUMNS}, (
   SELECT coalesce(json_agg(json_build_object(
     'run', a.run, 'number', a.number, 'worker', a.worker, 'startedAt', a.started_at, 'finishedAt', a.finished_at,
     'outcome', a.outcome, 'error', a.error) ORDER BY a.run, a.number), '[]')
-  FROM all_attempts a WHERE a.job_id = $2
-) AS attempts
+  FROM job_attempts a WHERE a.job_id = $2
+) AS attempts, CASE WHEN j.status = 'completed' AND j.token IS NOT NULL THEN json_build_object(
+  'run', j.run, 'number', j.attempts_made, 'worker', j.worker, 'startedAt', j.started_at, 'finishedAt', j.finished_at,
+  'outcome', j.status, 'error', NULL) END AS completing
 FROM jobs j LEFT JOIN dispatch d ON d.job_id = j.id
 WHERE j.tenant = $1 AND j.id = $2`;
 
@@ -44,6 +49,11 @@ interface PulseRow extends Liveness, Pick<JobRow, 'id' | 'run' | 'attempts_made'
 /** Times as JSON has them. */
 type AttemptRow = Omit<JobAttempt, 'startedAt' | 'finishedAt'> & { startedAt: string; finishedAt: string };
 
+interface HistoryRow extends JobRow {
+  attempts: AttemptRow[];
+  completing: AttemptRow | null;
+}
+
 /** What clients read. */
 export class JobReads {
   constructor(
@@ -58,9 +68,10 @@ export class JobReads {
   }
 
   async history(tenant: string, id: string): Promise<JobHistory | undefined> {
-    const [row] = await rowsOf<JobRow & { attempts: AttemptRow[] }>(this.database, HISTORY, [tenant, id]);
+    const [row] = await rowsOf<HistoryRow>(this.database, HISTORY, [tenant, id]);
     if (!row) return undefined;
-    const attempts = row.attempts.map(({ startedAt, finishedAt, ...attempt }) => ({
+    const rows = row.completing ? [...row.attempts, row.completing] : row.attempts;
+    const attempts = rows.map(({ startedAt, finishedAt, ...attempt }) => ({
       ...attempt,
       startedAt: new Date(startedAt),
       finishedAt: new Date(finishedAt),

@@ -130,8 +130,9 @@ end
 for nth, id in ipairs(taken) do
   local key = prefix .. id
   redis.call('SET', key .. ':lock', ARGV[7] .. string.format('%.0f', ARGV[8] + nth), 'PX', ARGV[3])
-  redis.call('HSET', key, 'processedOn', now, 'pb', ARGV[4])
-  if redis.call('HINCRBY', key, 'ats', 1) > 1 then again[#again + 1] = id end
+  local starts = redis.call('HGET', key, 'ats')
+  if starts then again[#again + 1] = id end
+  redis.call('HSET', key, 'processedOn', now, 'pb', ARGV[4], 'ats', (starts or 0) + 1)
 end
 if redis.call('ZCARD', KEYS[3]) + redis.call('LLEN', KEYS[1]) > 0 then redis.call('ZADD', KEYS[7], 0, '0') end
 return { codes, taken, again }`;

@@ -646,12 +646,12 @@ describe('a queue of which BullMQ’s own script must judge', () => {
   it('takes what is there while there are delayed ones, and each of those in its time', async () => {
     const { consumer, runs } = await setup({ concurrency: 5 });
     await push(some(2));
-    await queue.add('late', card, { jobId: 'late_1', delay: 1_000, attempts: 1 });
+    await queue.add('late', card, { jobId: id(9), delay: 1_000, attempts: 1 });
     consumer.start();
     await eventually(() => expect(idsOf(runs)).toEqual([id(0), id(1)]), 900);
     for (const run of runs) run.end(done);
 
-    await eventually(() => expect(idsOf(runs)).toEqual([id(0), id(1), 'late_1']));
+    await eventually(() => expect(idsOf(runs)).toEqual([id(0), id(1), id(9)]));
     runs[2]!.end(done);
     await eventually(async () => expect(await completed()).toHaveLength(3));
   });

@@ -139,6 +139,6 @@ export class Backlogs {
 /** Of each priority the last one: they come in their order. */
 function furthest(positions: readonly DuePosition[]): DuePosition[] {
   const last = new Map<number, DuePosition>();
-  for (const { priority, runAt, jobId } of positions) last.set(priority, { priority, runAt, jobId });
-  return [...last.values()];
+  for (const position of positions) last.set(position.priority, position);
+  return [...last.values()].map(({ priority, runAt, jobId }) => ({ priority, runAt, jobId }));
 }
