@@ -7,8 +7,12 @@ import type { Contestant, Scenario } from '../harness/scenario.js';
 /** A worker is given up on when it has not run its jobs after so long (ms). */
 const LONGEST_RUN = 120_000;
 
-/** Jobs of the run that finds out how many fill a round. */
+/**
+ * Jobs of the first run that finds out how many fill a round. Code that is still being compiled is slow, so that it asks for
+ * too few: a second run of so many tells better.
+ */
 const PILOT = 3_000;
+const PILOTS = 2;
 
 /** Each shard's queue holds 2,000 deliveries at most: together these hold the jobs of a round. */
 const SHARDS_FOR_ALL = 16;
@@ -53,11 +57,12 @@ queue of one holds 2,000.`,
     slow: names !== undefined,
     prepare: async (bench) => {
       for (const runner of runners) {
-        const rate = await measure(bench, runner, concurrency, PILOT);
-        sizes.set(
-          runner.name,
-          Math.min(runner.most ?? Infinity, Math.ceil((rate * bench.options.seconds) / 500) * 500),
-        );
+        let jobs = PILOT;
+        for (let pilot = 0; pilot < PILOTS; pilot++) {
+          const rate = await measure(bench, runner, concurrency, jobs);
+          jobs = Math.min(runner.most ?? Infinity, Math.ceil((rate * bench.options.seconds) / 500) * 500);
+        }
+        sizes.set(runner.name, jobs);
       }
     },
     contestants: runners.map((runner) => contestantOf(runner, concurrency, sizes)),

@@ -135,7 +135,7 @@ export class JobRecord {
       return { kind: 'held' };
     }
     this.assertMove('claim', now);
-    if (deferrable?.includes(this.draft.type) && live.crashes === 0 && !this.isExpired(now + EXPIRES_SOON)) {
+    if (deferrable && live.crashes === 0 && !this.isExpired(now + EXPIRES_SOON)) {
       const claim = { ...this.toClaim(live, token), waited: now - live.runAt };
       return { kind: 'claimed', claim: { ...claim, deferred: true } };
     }

@@ -47,8 +47,8 @@ export interface ClaimRequest extends Delivery {
   workerId: string;
   /** The attempt has started: nothing but another's claim stands against it. Else a delivery that may not start is taken back. */
   started?: boolean;
-  /** Of a job of one of these types the claim may be deferred: where nothing stands against it, the attempt may start without. */
-  deferrable?: readonly string[];
+  /** The claim may be deferred: where nothing stands against it, the attempt may start with none on record. */
+  deferrable?: boolean;
 }
 
 /** The right to run one attempt, and all that is needed for it. */

@@ -49,7 +49,7 @@ FROM taken t JOIN ${jobs} j ON j.id = t.job_id ${pruned}`,
  */
 const STARTABLE = new DayStatement(
   'startable_jobs',
-  3,
+  2,
   ({ jobs, pruned }) => `
 SELECT a.nth::int, (extract(epoch FROM clock_timestamp() - d.run_at) * 1000)::float8 AS waited,
   j.tenant, j.type, j.queue, j.data, j.run, j.attempts_made, j.max_attempts, j.backoff, j.timeout_ms
@@ -57,7 +57,6 @@ FROM unnest($1::uuid[], $2::int[]) WITH ORDINALITY AS a(job_id, delivery, nth)
 JOIN dispatch d ON d.job_id = a.job_id
 JOIN ${jobs} j ON j.id = a.job_id ${pruned}
 WHERE d.delivery = a.delivery AND num_nonnulls(d.token) = 0 AND d.crashes = 0 AND d.run_at <= now()
-  AND d.type = ANY ($3::text[])
   AND coalesce(d.expires_at > now() + interval '1 s', true)
   AND d.queue <> ALL (ARRAY(SELECT queue FROM queue_pauses))`,
 );
@@ -96,7 +95,7 @@ export class JobClaims {
   }
 
   private async flush(requests: ClaimRequest[]): Promise<ClaimAnswer[]> {
-    const deferred = await this.defer(requests.filter(({ deferrable }) => deferrable !== undefined));
+    const deferred = await this.defer(requests.filter(({ deferrable }) => deferrable));
     const others = requests.filter((request) => !deferred.has(request));
     const claimed = others.length > 0 ? await this.claimNow(others) : undefined;
     return requests.map((request) => deferred.get(request) ?? toAnswer(claimed?.get(request.token), request));
@@ -104,14 +103,12 @@ export class JobClaims {
 
   private async defer(requests: ClaimRequest[]): Promise<Map<ClaimRequest, ClaimAnswer>> {
     const startable = new Map<ClaimRequest, ClaimAnswer>();
-    const types = requests.at(-1)?.deferrable ?? []; // all of a process learn the same
-    if (types.length === 0) return startable;
+    if (requests.length === 0) return startable;
     const ids = requests.map(({ jobId }) => jobId);
     const deliveries = requests.map(({ delivery }) => delivery);
     const rows = await STARTABLE.rowsOf<StartableRow>(this.database, ids, [
       plainArray(ids),
       plainArray(deliveries),
-      types,
     ]);
     for (const row of rows) {
       const request = requests[row.nth - 1];

@@ -10,7 +10,7 @@ const CURRENT = `coalesce(d.token = a.token, d.delivery = a.delivery) IS TRUE`;
 
 /** Of such an attempt the worker tells who runs it, and since when. */
 const STARTED = `a.token, coalesce(d.worker_id, a.worker_id) AS worker_id,
-    coalesce(d.claimed_at, a.started_at) AS claimed_at, coalesce(d.pushed_at, a.started_at) AS pushed_at`;
+    least(d.claimed_at, a.started_at) AS claimed_at, coalesce(d.pushed_at, a.started_at) AS pushed_at`;
 
 const SINCE = `clock_timestamp() - a.ran * interval '1 ms' AS started_at`;
 
@@ -119,7 +119,7 @@ letter AS (
   INSERT INTO dead_letters (job_id, tenant, status, type, queue)
   SELECT id, tenant, 'failed', type, queue FROM job WHERE final
 )
-SELECT token FROM held`,
+SELECT token FROM job`,
 );
 
 /**

@@ -73,7 +73,7 @@ export class LaneConsumer {
 
   /** ms since it last took or ended a delivery; 0 while it has its hands full. */
   silentFor(): number {
-    return this.#running && !this.#places.areFull ? performance.now() - this.#lastMove : 0;
+    return this.#running && this.#places.room > 0 ? performance.now() - this.#lastMove : 0;
   }
 
   /** The connection that waited is another one. */
@@ -155,6 +155,10 @@ export class LaneConsumer {
     const backend = this.worker.getBackend();
     backend
       .waitForJob(Math.min(LONGEST_WAIT, Math.max(SHORTEST_WAIT, atMost)) / 1_000)
+      // A marker that this one has no use for is another one's.
+      .then((marker) =>
+        marker && (!this.#running || this.#places.room === 0) ? this.#batches.wakeOne() : undefined,
+      )
       .catch(async (error: Error) => {
         if (!this.#running || this.worker.closing) return;
         this.fault(error);

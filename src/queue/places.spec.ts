@@ -22,7 +22,7 @@ function setup(count: number) {
   /** Takes one that has its place at once. */
   const inside = () => {
     const place = places.forTaken();
-    expect(place.enter(false)).toBe(true);
+    expect(place.enter()).toBe(true);
     return place;
   };
   /** From now on handlers take so long. */
@@ -46,7 +46,7 @@ it('has room for as many as there are places, each from the moment it is taken',
   const taken = places.forTaken();
   expect([places.room, places.areFull]).toEqual([1, false]);
 
-  void taken.enter(false);
+  void taken.enter();
   inside();
   expect([places.room, places.areFull]).toEqual([0, true]);
 
@@ -139,7 +139,7 @@ describe('ahead of their places', () => {
     const { places, inside } = setup(1);
     const running = inside();
     const [first, second] = [places.forTaken(), places.forTaken()];
-    const entering = [first, second].map((place) => place.enter(true));
+    const entering = [first, second].map((place) => place.enter());
     expect(await Promise.all(entering.map(stateOf))).toEqual(['waiting', 'waiting']);
 
     running.leave();
@@ -153,14 +153,14 @@ describe('ahead of their places', () => {
     expect([places.room, places.areFull]).toEqual([2, false]);
   });
 
-  it('keeps an impatient one waiting for a moment alone, and has no more room ahead then', async () => {
+  it('keeps one waiting for a moment alone, and has no more room ahead then', async () => {
     jest.useFakeTimers({ doNotFake: ['performance', 'setImmediate'] });
     const { places, inside, hold } = setup(1);
     hold(QUICKLY);
     expect(places.room).toBe(2);
     const running = inside();
     const place = places.forTaken();
-    const entering = place.enter(false);
+    const entering = place.enter();
     jest.advanceTimersByTime(49);
     expect(await stateOf(entering)).toBe('waiting');
 
@@ -174,24 +174,11 @@ describe('ahead of their places', () => {
     expect([places.room, places.areFull]).toEqual([1, false]);
   });
 
-  it('lets a patient one wait however long it takes', async () => {
-    jest.useFakeTimers({ doNotFake: ['performance', 'setImmediate'] });
-    const { places, inside } = setup(1);
-    const running = inside();
-    const entering = places.forTaken().enter(true);
-
-    jest.advanceTimersByTime(600_000);
-    expect(await stateOf(entering)).toBe('waiting');
-
-    running.end();
-    expect(await stateOf(entering)).toBe(true);
-  });
-
   it('turns away nobody whose place came in time', async () => {
     jest.useFakeTimers({ doNotFake: ['performance', 'setImmediate'] });
     const { places, inside } = setup(1);
     const running = inside();
-    const entering = places.forTaken().enter(false);
+    const entering = places.forTaken().enter();
 
     running.end();
     jest.advanceTimersByTime(600_000);
@@ -204,10 +191,10 @@ describe('ahead of their places', () => {
 it('gives a place that came free to whoever waited for it, and to nobody else', async () => {
   const { places, inside } = setup(1);
   const running = inside();
-  const waiting = places.forTaken().enter(true);
+  const waiting = places.forTaken().enter();
 
   running.leave();
-  const late = places.forTaken().enter(true);
+  const late = places.forTaken().enter();
 
   expect([await stateOf(waiting), await stateOf(late)]).toEqual([true, 'waiting']);
 });
@@ -216,7 +203,7 @@ it('tells that there is room as soon as one that was ahead has its place', () =>
   const { places, inside, onFree, hold } = setup(1);
   hold(QUICKLY);
   const running = inside();
-  void places.forTaken().enter(true);
+  void places.forTaken().enter();
   onFree.mockClear();
 
   running.leave();
@@ -228,11 +215,11 @@ it('tells that there is room as soon as one that was ahead has its place', () =>
 it('lets nobody in once it is closed', async () => {
   const { places, inside } = setup(1);
   const running = inside();
-  const waiting = [true, false].map((patient) => Promise.resolve(places.forTaken().enter(patient)));
+  const waiting = [1, 2].map(() => Promise.resolve(places.forTaken().enter()));
 
   places.close();
 
   expect(await Promise.all(waiting)).toEqual([false, false]);
   running.end();
-  expect(await places.forTaken().enter(true)).toBe(false);
+  expect(await places.forTaken().enter()).toBe(false);
 });

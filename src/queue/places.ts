@@ -8,8 +8,8 @@ const LONGEST_AHEAD = 50;
 
 /** A delivery's way through its place. */
 export interface Place {
-  /** Takes it, now or as soon as one is free. @returns false: none was in time, and the delivery is not `patient` */
-  readonly enter: (patient: boolean) => boolean | Promise<boolean>;
+  /** Takes it, now or as soon as one is free. @returns false: none was in time */
+  readonly enter: () => boolean | Promise<boolean>;
   /** Frees it before the delivery's end. @returns false: as many as there are places are being settled already */
   readonly leave: () => boolean;
 }
@@ -64,9 +64,9 @@ export class Places {
       since = performance.now();
     };
     return {
-      enter: (patient) => {
+      enter: () => {
         if (this.#closed) return false;
-        if (this.areFull) return this.turn(patient, inside);
+        if (this.areFull) return this.turn(inside);
         inside();
         return true;
       },
@@ -87,7 +87,7 @@ export class Places {
     };
   }
 
-  private turn(patient: boolean, inside: () => void): Promise<boolean> {
+  private turn(inside: () => void): Promise<boolean> {
     return new Promise((resolve) => {
       const waiting: Waiting = {
         tell: (enters) => {
@@ -97,7 +97,6 @@ export class Places {
         },
       };
       this.#waiting.push(waiting);
-      if (patient) return;
       waiting.timer = setTimeout(() => {
         this.#waiting = this.#waiting.filter((one) => one !== waiting);
         this.#held = Infinity; // handlers are not quick any more

@@ -1,7 +1,13 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { backoffDelay } from '../../job-types/backoff.js';
 import { EffectFailed } from '../job.errors.js';
-import { JobRepository, type Claim, type Effect, type Settlement } from '../job-repository.js';
+import {
+  JobRepository,
+  type Claim,
+  type DeferredStart,
+  type Effect,
+  type Settlement,
+} from '../job-repository.js';
 import type { JobError, Json } from '../job.js';
 import { JobActivity } from '../statistics/job-activity.js';
 import { WorkerIdentity } from '../worker-identity.js';
@@ -99,10 +105,10 @@ export class AttemptEnd {
   }
 
   /** A failure is tried again while the run has attempts left, unless it is permanent. */
-  private settlementOf({ claim, since }: RunningJob, outcome: PlainOutcome): Settlement {
-    const { jobId, token, attempt, attempts, backoff, delivery } = claim;
-    const ran = performance.now() - since;
-    const start = claim.deferred ? { delivery, workerId: this.identity.id, ran } : undefined;
+  private settlementOf(running: RunningJob, outcome: PlainOutcome): Settlement {
+    const { claim } = running;
+    const { jobId, token, attempt, attempts, backoff } = claim;
+    const start = claim.deferred ? startOf(running, this.identity.id) : undefined;
     if (outcome.kind === 'completed')
       return { jobId, token, start, outcome: 'completed', result: outcome.result };
 
@@ -130,7 +136,8 @@ export class AttemptEnd {
 
   async release(running: RunningJob, reason: string, delay?: number): Promise<RunJobOutcome> {
     const { claim } = running;
-    await this.deferred.make(running);
+    if (!(await this.deferred.make(running)))
+      return this.running.closing ? { kind: 'unanswered' } : this.refused(claim);
     await this.running.untilAnswered(() => this.jobs.release(claim, reason, delay));
     this.#logger.log('released', { ...factsOf(claim), reason });
     return { kind: 'released' };
@@ -143,6 +150,17 @@ function notStorable(reason: unknown): AttemptOutcome {
   const { name } = reason instanceof Error ? reason : new Error();
   const message = `The record refused the attempt's outcome (${name}); the worker's log tells why`;
   return { kind: 'failed', permanent: true, error: { code: NOT_STORABLE, message } };
+}
+
+/** However late the record is told, it is told since when. */
+function startOf({ claim, since }: RunningJob, workerId: string): DeferredStart {
+  return {
+    delivery: claim.delivery,
+    workerId,
+    get ran() {
+      return performance.now() - since;
+    },
+  };
 }
 
 function factsOf({ jobId, type, run, attempt }: Claim): Pick<Claim, 'jobId' | 'type' | 'run' | 'attempt'> {

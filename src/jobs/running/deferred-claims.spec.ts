@@ -14,9 +14,9 @@ async function setup() {
   const worker = new WorkerIdentity([]);
   const check = new ClaimCheck(jobs, running, worker);
   const deferred = new DeferredClaims(jobs, running, worker, check);
-  const [{ id, type } = { id: '', type: '' }] = await jobs.insert([aDraft()]);
+  const [{ id } = { id: '' }] = await jobs.insert([aDraft()]);
   const request = { jobId: id, delivery: 1, token: randomUUID(), workerId: worker.id };
-  const answer = await jobs.claim({ ...request, deferrable: [type] });
+  const answer = await jobs.claim({ ...request, deferrable: true });
   if (answer.kind !== 'claimed') throw new Error('no claim');
   const job = running.start(answer.claim);
   const status = async () => (await jobs.find('default', id))?.status;
@@ -41,9 +41,30 @@ it('leaves a quick attempt without a claim on record, and puts that of a longer 
 
   await jest.advanceTimersByTimeAsync(1);
   await deferred.run();
+  await jest.advanceTimersByTimeAsync(0);
 
   expect([job.isOnRecord, await status()]).toEqual([true, 'active']);
   expect(await jobs.held(worker.id)).toMatchObject([{ token: job.claim.token }]);
+});
+
+it('asks no more for an attempt that has lost its delivery, and waits for no answer', async () => {
+  const { deferred, job, jobs, rival } = await setup();
+  await rival();
+  const claim = jest.spyOn(jobs, 'claim');
+  await jest.advanceTimersByTimeAsync(200);
+  await deferred.run();
+  await jest.advanceTimersByTimeAsync(0);
+  expect(job.wasStoppedBy('lease lost')).toBe(true);
+
+  await deferred.run();
+  expect(claim).toHaveBeenCalledTimes(1);
+
+  const other = await setup();
+  other.jobs.goDown();
+  await jest.advanceTimersByTimeAsync(200);
+  await expect(other.deferred.run()).resolves.toBeUndefined();
+  other.jobs.comeBack();
+  expect(await other.job.recording).toBe(true);
 });
 
 it('lets an attempt end whose handler has', async () => {

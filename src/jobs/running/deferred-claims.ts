@@ -30,10 +30,13 @@ export class DeferredClaims {
   }
 
   /** One look at what runs. Exposed for tests. */
-  async run(): Promise<void> {
+  run(): Promise<void> {
     const before = performance.now() - DEFERRED_FOR;
-    const late = this.running.all().filter((one) => !one.isOnRecord && !one.hasRun && one.since <= before);
-    await Promise.all(late.map((one) => this.make(one).catch(() => false))); // whoever needs it asks again
+    for (const one of this.running.all()) {
+      if (one.isOnRecord || one.hasRun || one.wasStopped || one.since > before) continue;
+      this.make(one).catch(() => undefined); // one that waits holds up no other, and whoever needs it asks again
+    }
+    return Promise.resolve();
   }
 
   /** At once, where it is not on record yet. @returns false: another has the delivery, or the record is away for good */

@@ -26,6 +26,10 @@ export class QuickTypes {
     return this.#names;
   }
 
+  has(type: string): boolean {
+    return this.#names.includes(type);
+  }
+
   /** @param took ms from the handler's start to its end */
   ran(type: string, took: number): void {
     const times = this.#times.get(type) ?? { average: took, known: 0 };

@@ -22,8 +22,8 @@ export class RunningJob {
   #abandoned = false;
   #onAbandoned?: () => void;
 
-  /** As performance.now() tells. */
-  readonly since = performance.now();
+  /** When it had its place, as performance.now() tells. */
+  since = performance.now();
 
   /** Whether the record knows who runs it. */
   isOnRecord: boolean;

@@ -59,8 +59,9 @@ export class WorkerLifecycle implements OnApplicationBootstrap, BeforeApplicatio
   }
 
   async beforeApplicationShutdown(): Promise<void> {
-    await Promise.all([this.reaper.stop(), this.claims.stop(), this.deferred.stop(), this.consumers.pause()]);
+    await Promise.all([this.reaper.stop(), this.claims.stop(), this.consumers.pause()]);
     await this.running.close(this.config.worker.shutdownGrace);
+    await this.deferred.stop();
     const handedBack = await this.jobs.releaseAll(this.identity.id, 'shutdown').catch(() => 0);
     await this.consumers.close(2_000);
     await this.heartbeat.stop();

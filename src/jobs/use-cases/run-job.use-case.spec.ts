@@ -826,9 +826,13 @@ describe('a delivery that nobody had before', () => {
     expect(await attempts()).toMatchObject([{ number: 1, outcome: 'completed' }]);
   });
 
-  it('is claimed before it starts where its type is not known to be quick', async () => {
+  it.each([
+    ['no type', []],
+    ['another type', ['other']],
+  ])('is claimed before it starts where %s is known to be quick', async (_which, others) => {
     const work = gate();
-    const { runJob, job, found } = await setup(() => work.pass());
+    const { runJob, job, found, quick } = await setup(() => work.pass());
+    for (const type of others) for (let n = 0; n < 10; n++) quick.ran(type, 1);
     const run = runJob.execute({ jobId: job.id, delivery: 1, firstTaken: true });
     await work.entered;
     expect(await found()).toMatchObject({ status: 'active' });
@@ -853,6 +857,37 @@ describe('a delivery that nobody had before', () => {
     await stopped.running.close(1_000);
     expect(await run).toEqual({ kind: 'released' });
     expect(await stopped.found()).toMatchObject({ status: 'waiting', delivery: 2, attemptsMade: 0 });
+  });
+
+  it('has its place before its claim, or neither: it is handed back where none comes free', async () => {
+    const work = jest.fn(() => 'sent');
+    const { runJob, job, found, quick, jobs, running } = await setup(work);
+    const claim = jest.spyOn(jobs, 'claim');
+    const input = { jobId: job.id, delivery: 1, firstTaken: true, enter: () => Promise.resolve(false) };
+
+    expect(await runJob.execute(input)).toEqual({ kind: 'unanswered' });
+    expect(claim).not.toHaveBeenCalled();
+
+    for (let n = 0; n < 10; n++) quick.ran('task', 1);
+    expect(await runJob.execute(input)).toEqual({ kind: 'unanswered' });
+    expect(await found()).toMatchObject({ status: 'waiting', delivery: 1 });
+    expect(work).not.toHaveBeenCalled();
+    expect(running.size).toBe(0);
+
+    expect(await runJob.execute({ ...input, enter: () => true })).toMatchObject({ kind: 'completed' });
+  });
+
+  it('is released where it had to be claimed ahead of its place, and none comes free', async () => {
+    const { runJob, jobs, job, found, quick } = await setup();
+    await jobs.claim({ jobId: job.id, delivery: 1, token: 'crashed', workerId: 'dead' });
+    jobs.advance(11_000);
+    await jobs.reap(10_000, 3);
+    for (let n = 0; n < 10; n++) quick.ran('task', 1);
+
+    const input = { jobId: job.id, delivery: 2, firstTaken: true, enter: () => false };
+    expect(await runJob.execute(input)).toEqual({ kind: 'released' });
+
+    expect(await found()).toMatchObject({ status: 'waiting', delivery: 3, attemptsMade: 0 });
   });
 
   it('shows as active once it takes longer', async () => {

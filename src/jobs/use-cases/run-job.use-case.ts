@@ -33,10 +33,10 @@ export interface RunJobInput extends Delivery {
    */
   onRan?: () => boolean;
   /**
-   * Asked before the handler starts, for a delivery that was taken ahead of its place. `patient`: it waits for one however
-   * long that takes. @returns false: none came free in time, and the delivery is to be handed back
+   * Takes its place, for a delivery that was taken ahead of it.
+   * @returns false: none came free in time, and the delivery is to be handed back
    */
-  enter?: (patient: boolean) => boolean | Promise<boolean>;
+  enter?: () => boolean | Promise<boolean>;
 }
 
 export type { RunJobOutcome };
@@ -72,33 +72,43 @@ export class RunJobUseCase {
   ) {}
 
   execute(input: RunJobInput): Promise<RunJobOutcome> {
-    return this.running.during(async () => {
-      let arrived = performance.now();
-      const { jobId, delivery } = input;
-      const deferrable = input.firstTaken ? this.quick.names : undefined;
-      const request = { jobId, delivery, token: randomUUID(), workerId: this.worker.id, deferrable };
-      const answer = await this.running.untilAnswered(() => this.jobs.claim(request));
-      if (answer?.kind === 'gone') this.drift.add('phantom');
-      if (answer?.kind !== 'claimed') return { kind: answer?.kind ?? 'unanswered' };
+    return this.running.during(() => this.start(input));
+  }
 
-      if (input.enter) {
-        const entered = input.enter(!answer.claim.deferred);
-        if (entered !== true && !(await entered)) return { kind: 'unanswered' };
-        arrived = performance.now();
+  /** A delivery whose claim cannot be deferred has its place first: nobody else may have the job while it waits for one. */
+  private async start(input: RunJobInput): Promise<RunJobOutcome> {
+    const { jobId, delivery, enter = () => true } = input;
+    const deferrable = input.firstTaken === true && this.quick.names.length > 0;
+    if (!deferrable && !(await enter())) return { kind: 'unanswered' };
+
+    let arrived = deferrable ? undefined : performance.now();
+    const request = { jobId, delivery, token: randomUUID(), workerId: this.worker.id, deferrable };
+    const answer = await this.running.untilAnswered(() => this.jobs.claim(request));
+    if (answer?.kind === 'gone') this.drift.add('phantom');
+    if (answer?.kind !== 'claimed') return { kind: answer?.kind ?? 'unanswered' };
+
+    const { claim } = answer;
+    const running = this.running.start(claim);
+    let freed: number | undefined;
+    const onRan = (): void => {
+      if (input.onRan?.()) freed = performance.now();
+    };
+    try {
+      if (deferrable) {
+        if (!(await enter()))
+          return claim.deferred
+            ? { kind: 'unanswered' }
+            : await this.end.release(running, 'no place in time');
+        arrived = running.since = performance.now();
       }
-      this.activity.started(answer.claim);
-      const running = this.running.start(answer.claim);
-      let freed: number | undefined;
-      const onRan = (): void => {
-        if (input.onRan?.()) freed = performance.now();
-      };
-      try {
-        return await this.run(running, input.watch, onRan);
-      } finally {
-        this.running.end(running);
-        this.activity.left(answer.claim, (freed ?? performance.now()) - arrived);
-      }
-    });
+      if (!running.isOnRecord && !this.quick.has(claim.type) && !(await this.deferred.make(running)))
+        return await this.handBack(running);
+      this.activity.started(claim);
+      return await this.run(running, input.watch, onRan);
+    } finally {
+      this.running.end(running);
+      if (arrived !== undefined) this.activity.left(claim, (freed ?? performance.now()) - arrived);
+    }
   }
 
   private async run(
