@@ -43,8 +43,8 @@ const withServers = (timeoutMs) => ({
 });
 
 export default {
-  // More than a small machine has cores: most files wait for their servers and processes rather than compute.
-  maxWorkers: 3,
+  // As many as a small machine has cores: each has servers and processes of its own beside it.
+  maxWorkers: 2,
   reporters: [
     'default',
     '<rootDir>/test/support/plain-reporter.mjs',

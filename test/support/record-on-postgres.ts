@@ -15,8 +15,12 @@ export function recordConfig(url: string, shards = 1, readUrl?: string): AppConf
   } as unknown as AppConfig;
 }
 
+/** ms that a call waits for a connection: other suites may keep the machine busy. */
+const PATIENCE = 5_000;
+
 export async function connect(url: string): Promise<DataSource> {
-  const database = new DataSource({ ...dataSourceOptions(recordConfig(url)), logging: false });
+  const options = { ...dataSourceOptions(recordConfig(url)), connectTimeoutMS: PATIENCE, logging: false };
+  const database = new DataSource(options);
   return database.initialize();
 }
 
