@@ -4,7 +4,7 @@ import type { TypeOrmJobRepository } from '../../src/persistence/typeorm-job-rep
 import { routeTo, type FrozenRoute } from '../support/frozen-route.js';
 import { aDraft } from '../support/job-drafts.js';
 import { startPostgres } from '../support/postgres.js';
-import { connect, connectMigrated, repositoryOn } from '../support/record-on-postgres.js';
+import { connectAsServed, connectMigrated, repositoryOn } from '../support/record-on-postgres.js';
 
 describe('a database that vanishes without a word', () => {
   let route: FrozenRoute;
@@ -17,7 +17,7 @@ describe('a database that vanishes without a word', () => {
     const url = await postgres.createDatabase();
     direct = await connectMigrated(url);
     route = await routeTo(url);
-    database = await connect(route.urlTo(url));
+    database = await connectAsServed(route.urlTo(url));
     jobs = repositoryOn(database);
   });
 

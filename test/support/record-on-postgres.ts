@@ -18,10 +18,13 @@ export function recordConfig(url: string, shards = 1, readUrl?: string): AppConf
 /** ms that a call waits for a connection: other suites may keep the machine busy. */
 const PATIENCE = 5_000;
 
-export async function connect(url: string): Promise<DataSource> {
-  const options = { ...dataSourceOptions(recordConfig(url)), connectTimeoutMS: PATIENCE, logging: false };
-  const database = new DataSource(options);
-  return database.initialize();
+export function connect(url: string): Promise<DataSource> {
+  return connectAsServed(url, { connectTimeoutMS: PATIENCE });
+}
+
+/** With the time-outs of the platform itself. */
+export function connectAsServed(url: string, other = {}): Promise<DataSource> {
+  return new DataSource({ ...dataSourceOptions(recordConfig(url)), logging: false, ...other }).initialize();
 }
 
 /** Runs all migrations, and connects. */
