@@ -7,7 +7,7 @@ import { type Place, Places } from './places.js';
 import { RETENTION } from './retention.js';
 
 /** More wait for the next script: `unpack` bears some thousands, and a script holds up everybody else's. */
-const MOST_A_SCRIPT = 250;
+const MOST_A_SCRIPT = 500;
 /** ms that an idle consumer waits for the queue's marker, before it looks by itself. */
 const LONGEST_WAIT = 5_000;
 const SHORTEST_WAIT = 10;

@@ -83,6 +83,15 @@ it('frees the place of what leaves it, for as many as there are places', () => {
   expect(places.room).toBe(1);
 });
 
+it('has more of them settled where handlers are quick', () => {
+  const { inside, hold } = setup(1);
+  hold(QUICKLY);
+
+  const left = [1, 2, 3, 4].map(() => inside().leave());
+
+  expect(left).toEqual([true, true, true, false]);
+});
+
 it('frees nothing twice, and nothing that nobody has entered', () => {
   const { places, inside } = setup(2);
   const ahead = places.forTaken();
@@ -100,8 +109,9 @@ it('frees nothing twice, and nothing that nobody has entered', () => {
 describe('ahead of their places', () => {
   it.each([
     ['are slow', SLOWLY, 2, 0],
-    ['are quick', QUICKLY, 2, 2],
-    ['are quick and very many', QUICKLY, 250, 100],
+    ['are nearly slow', 18, 2, 3],
+    ['are quick', QUICKLY, 2, 6],
+    ['are quick and very many', QUICKLY, 250, 300],
   ])('has room where handlers %s', (_what, ms, count, ahead) => {
     const { places, hold } = setup(count);
     expect(places.room).toBe(count);
@@ -116,20 +126,20 @@ describe('ahead of their places', () => {
     hold(QUICKLY);
     inside();
     inside();
-    expect(places.room).toBe(2);
+    expect(places.room).toBe(6);
 
     const [first] = [places.forTaken(), places.forTaken()];
 
-    expect(places.room).toBe(0);
+    expect(places.room).toBe(4);
     first?.end();
-    expect(places.room).toBe(1);
+    expect(places.room).toBe(5);
   });
 
   it('goes by the average of late, not by one that was slow', () => {
     const { places, hold } = setup(1);
     for (let nth = 0; nth < 100; nth++) hold(QUICKLY);
     hold(100);
-    expect(places.room).toBe(2);
+    expect(places.room).toBe(4);
 
     for (let nth = 0; nth < 100; nth++) hold(SLOWLY);
     expect(places.room).toBe(1);
@@ -150,14 +160,14 @@ describe('ahead of their places', () => {
     expect(await stateOf(entering[1]!)).toBe(true);
     expect(places.areFull).toBe(true);
     second.end();
-    expect([places.room, places.areFull]).toEqual([2, false]);
+    expect([places.room, places.areFull]).toEqual([4, false]);
   });
 
   it('keeps one waiting for a moment alone, and has no more room ahead then', async () => {
     jest.useFakeTimers({ doNotFake: ['performance', 'setImmediate'] });
     const { places, inside, hold } = setup(1);
     hold(QUICKLY);
-    expect(places.room).toBe(2);
+    expect(places.room).toBe(4);
     const running = inside();
     const place = places.forTaken();
     const entering = place.enter();
@@ -208,7 +218,7 @@ it('tells that there is room as soon as one that was ahead has its place', () =>
 
   running.leave();
 
-  expect(places.room).toBe(1);
+  expect(places.room).toBe(3);
   expect(onFree).toHaveBeenCalled();
 });
 

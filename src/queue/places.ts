@@ -3,8 +3,10 @@ const QUICK = 20;
 /** Of each new time, the share that counts for the average. */
 const WEIGHT = 0.05;
 /** So many at most, and for so long (ms): what finds no place by then goes to a worker that has one. */
-const MOST_AHEAD = 100;
+const MOST_AHEAD = 300;
 const LONGEST_AHEAD = 50;
+/** For each place so many are read ahead and so many are being settled at most, while handlers are quick. */
+const DEPTH = 3;
 
 /** A delivery's way through its place. */
 export interface Place {
@@ -16,7 +18,8 @@ export interface Place {
 
 /**
  * The places of a lane's consumer. A delivery holds one from the start of its handler to the handler's end, and not while it
- * is read or settled: as many more are being settled at most, and, where handlers are quick, as many read ahead.
+ * is read or settled: as many more are being settled at most, and, where handlers are quick, some times as many are settled
+ * and read ahead.
  */
 export class Places {
   #running = 0;
@@ -34,8 +37,18 @@ export class Places {
 
   /** Deliveries that may be taken now. */
   get room(): number {
-    const ahead = this.#held < QUICK ? Math.min(this.count, MOST_AHEAD) : 0;
-    return Math.max(0, this.count + ahead - this.#running - this.#ahead);
+    return Math.max(0, this.count + this.mostAhead - this.#running - this.#ahead);
+  }
+
+  /** As many as find a place in half the time that they may wait for one. */
+  private get mostAhead(): number {
+    if (this.#held >= QUICK) return 0;
+    const turns = Math.min(DEPTH, LONGEST_AHEAD / 2 / this.#held);
+    return Math.min(Math.ceil(this.count * turns), MOST_AHEAD);
+  }
+
+  private get mostSettling(): number {
+    return this.#held < QUICK ? this.count * DEPTH : this.count;
   }
 
   get areFull(): boolean {
@@ -71,7 +84,7 @@ export class Places {
         return true;
       },
       leave: () => {
-        if (state !== 'inside' || this.#settling >= this.count) return false;
+        if (state !== 'inside' || this.#settling >= this.mostSettling) return false;
         state = 'settling';
         this.#settling++;
         this.free(performance.now() - since);
