@@ -27,10 +27,9 @@ export interface Taken {
 
 /** How a delivery ends. */
 export interface End extends Pick<Taken, 'id' | 'token'> {
-  outcome: 'completed' | 'failed';
   /** The result as JSON, or the reason. */
   value: string;
-  /** JSON of BullMQ's list of stack traces. */
+  /** JSON of BullMQ's list of stack traces; empty where it is completed. */
   stack: string;
 }
 
@@ -52,6 +51,8 @@ export class DeliveryBatches {
   readonly #keys: string[];
   readonly #prefix: string;
   readonly #settings: (string | number)[];
+  /** With it all tokens of this worker begin. */
+  readonly #tokenHead: string;
   readonly #worker: Worker;
   #tokens = 0;
 
@@ -59,6 +60,7 @@ export class DeliveryBatches {
     const { prefix, name = '', lockDuration = 30_000 } = worker.opts;
     const keys = new QueueKeys(prefix).getKeys(worker.name);
     this.#worker = worker;
+    this.#tokenHead = `${worker.id}:`;
     this.#keys = KEYS.map((key) => keys[key] ?? '');
     this.#prefix = keys[''] ?? '';
     this.#settings = [lockDuration, name, RETENTION.removeOnComplete.count, RETENTION.removeOnFail.count];
@@ -66,7 +68,7 @@ export class DeliveryBatches {
 
   /** As BullMQ's own script would bear it. */
   nextToken(): string {
-    return `${this.#worker.id}:${++this.#tokens}`;
+    return `${this.#tokenHead}${++this.#tokens}`;
   }
 
   /** Leaves the marker for which idle workers wait. */
@@ -85,18 +87,19 @@ export class DeliveryBatches {
       this.#prefix,
       Date.now(),
       ...this.#settings,
-      `${this.#worker.id}:`,
+      this.#tokenHead,
       this.#tokens,
       room,
     ];
-    for (const { id, token, outcome, value, stack } of ends) words.push(id, token, outcome, value, stack);
+    for (const { id, token, value, stack } of ends)
+      words.push(id, token.slice(this.#tokenHead.length), value, stack);
 
     const first = this.#tokens + 1;
     this.#tokens += room;
     const [codes, ids, again] = await client.endAndTake(...words);
     const taken = ids?.map((id, nth) => ({
       id,
-      token: `${this.#worker.id}:${first + nth}`,
+      token: `${this.#tokenHead}${first + nth}`,
       again: again.length > 0 && again.includes(id),
     }));
     return { codes, ...(taken && { taken }) };

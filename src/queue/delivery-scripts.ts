@@ -12,17 +12,17 @@ import { RETENTION } from './retention.js';
 
 /**
  * Adds deliveries, and leaves those alone that the queue knows.
- * Keys: prioritized, pc, meta, id, marker. Arguments: prefix of the deliveries' keys, now (ms), then for each
- * its id, type, data, options, priority.
+ * Keys: prioritized, pc, meta, id, marker. Arguments: prefix of the deliveries' keys, now (ms), the options of all before
+ * and after their priority, then for each its id, type, data, priority.
  */
 const ADD = `
-local prefix, now = ARGV[1], ARGV[2]
+local prefix, now, before, after = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local scored = {}
-for at = 3, #ARGV, 5 do
-  local id, priority = ARGV[at], ARGV[at + 4]
+for at = 5, #ARGV, 4 do
+  local id, priority = ARGV[at], ARGV[at + 3]
   local key = prefix .. id
   if redis.call('EXISTS', key) == 0 then
-    redis.call('HSET', key, 'name', ARGV[at + 1], 'data', ARGV[at + 2], 'opts', ARGV[at + 3],
+    redis.call('HSET', key, 'name', ARGV[at + 1], 'data', ARGV[at + 2], 'opts', before .. priority .. after,
       'timestamp', now, 'delay', 0, 'priority', priority)
     scored[#scored + 1] = priority
     scored[#scored + 1] = id
@@ -35,7 +35,7 @@ redis.call('INCRBY', KEYS[4], count)
 local number = redis.call('INCRBY', KEYS[2], count) - count
 for at = 1, #scored, 2 do
   number = number + 1
-  scored[at] = string.format('%.0f', scored[at] * 0x100000000 + number % 0x100000000)
+  scored[at] = string.format('%d', scored[at] * 0x100000000 + number % 0x100000000)
 end
 redis.call('ZADD', KEYS[1], unpack(scored))
 if not redis.call('HGET', KEYS[3], 'paused') then redis.call('ZADD', KEYS[5], 0, '0') end
@@ -45,8 +45,8 @@ return count`;
  * Ends deliveries, and takes others.
  * Keys: wait, active, prioritized, stalled, delayed, meta, marker, pc, completed, failed. Arguments: prefix, now (ms), how
  * long a lock holds (ms), the worker's name, how many completed and failed ones are kept, what the tokens of those to take
- * begin with, the number before the first of them, how many may be taken; then for each that ends its id, its token,
- * `completed` or `failed`, the result or the reason, the stack trace.
+ * begin with, the number before the first of them, how many may be taken; then for each that ends its id, its token without
+ * that beginning, the result or the reason, the stack trace, which is empty where it is completed.
  * Answers with a code for each that was to end (0; 1 where it had ended before, which somebody asks whose first answer was
  * lost; or BullMQ's for a lock or a delivery that is lost), with the ids that were taken, in the order of their tokens, and
  * with those of them that were taken before. Instead of ids with false where the queue is paused, limited or has delayed
@@ -56,27 +56,33 @@ const END_AND_TAKE = `
 local prefix, now, room = ARGV[1], ARGV[2], tonumber(ARGV[9])
 local codes = {}
 
+-- ZPOPMIN would write down each score.
+local function first(set, count)
+  local ids = redis.call('ZRANGE', set, 0, count - 1)
+  if #ids > 0 then redis.call('ZREMRANGEBYRANK', set, 0, #ids - 1) end
+  return ids
+end
+
 local function trim(set, kept)
   local excess = redis.call('ZCARD', set) - kept
   if excess <= 0 then return end
-  local old = redis.call('ZPOPMIN', set, math.min(excess, 1000))
   local keys = {}
-  for at = 1, #old, 2 do
-    keys[at] = prefix .. old[at]
-    keys[at + 1] = keys[at] .. ':logs'
+  for nth, id in ipairs(first(set, math.min(excess, 1000))) do
+    keys[nth * 2 - 1] = prefix .. id
+    keys[nth * 2] = prefix .. id .. ':logs'
   end
   redis.call('UNLINK', unpack(keys))
 end
 
 if #ARGV > 9 then
   local locks = {}
-  for at = 10, #ARGV, 5 do locks[#locks + 1] = prefix .. ARGV[at] .. ':lock' end
+  for at = 10, #ARGV, 4 do locks[#locks + 1] = prefix .. ARGV[at] .. ':lock' end
   local held = redis.call('MGET', unpack(locks))
-  local open, ids, done = {}, {}, { completed = {}, failed = {} }
+  local open, ids, completed, failed = {}, {}, {}, {}
   for nth = 1, #locks do
-    local at = 5 + nth * 5
-    local id, outcome, value = ARGV[at], ARGV[at + 2], ARGV[at + 3]
-    if held[nth] ~= ARGV[at + 1] then
+    local at = 6 + nth * 4
+    local id, value, stack = ARGV[at], ARGV[at + 2], ARGV[at + 3]
+    if held[nth] ~= ARGV[7] .. ARGV[at + 1] then
       codes[nth] = held[nth] and -6 or redis.call('HEXISTS', prefix .. id, 'finishedOn') == 1 and 1 or -2
     else
       open[#open + 1] = locks[nth]
@@ -85,12 +91,12 @@ if #ARGV > 9 then
         codes[nth] = -3
       else
         codes[nth] = 0
-        if outcome == 'completed' then
+        if stack == '' then
           redis.call('HSET', prefix .. id, 'returnvalue', value, 'finishedOn', now, 'atm', 1)
         else
-          redis.call('HSET', prefix .. id, 'failedReason', value, 'finishedOn', now, 'atm', 1, 'stacktrace', ARGV[at + 4])
+          redis.call('HSET', prefix .. id, 'failedReason', value, 'finishedOn', now, 'atm', 1, 'stacktrace', stack)
         end
-        local set = done[outcome]
+        local set = stack == '' and completed or failed
         set[#set + 1] = now
         set[#set + 1] = id
       end
@@ -100,12 +106,12 @@ if #ARGV > 9 then
     redis.call('DEL', unpack(open))
     redis.call('SREM', KEYS[4], unpack(ids))
   end
-  if #done.completed > 0 then
-    redis.call('ZADD', KEYS[9], unpack(done.completed))
+  if #completed > 0 then
+    redis.call('ZADD', KEYS[9], unpack(completed))
     trim(KEYS[9], tonumber(ARGV[5]))
   end
-  if #done.failed > 0 then
-    redis.call('ZADD', KEYS[10], unpack(done.failed))
+  if #failed > 0 then
+    redis.call('ZADD', KEYS[10], unpack(failed))
     trim(KEYS[10], tonumber(ARGV[6]))
   end
 end
@@ -121,15 +127,13 @@ while #taken < room do
   taken[#taken + 1] = id
 end
 if #taken < room then
-  local popped = redis.call('ZPOPMIN', KEYS[3], room - #taken)
-  local ids = {}
-  for at = 1, #popped, 2 do ids[#ids + 1] = popped[at] end
+  local ids = first(KEYS[3], room - #taken)
   if #ids > 0 then redis.call('LPUSH', KEYS[2], unpack(ids)) else redis.call('DEL', KEYS[8]) end
   for _, id in ipairs(ids) do taken[#taken + 1] = id end
 end
 for nth, id in ipairs(taken) do
   local key = prefix .. id
-  redis.call('SET', key .. ':lock', ARGV[7] .. string.format('%.0f', ARGV[8] + nth), 'PX', ARGV[3])
+  redis.call('SET', key .. ':lock', ARGV[7] .. string.format('%d', ARGV[8] + nth), 'PX', ARGV[3])
   local starts = redis.call('HGET', key, 'ats')
   if starts then again[#again + 1] = id end
   redis.call('HSET', key, 'processedOn', now, 'pb', ARGV[4], 'ats', (starts or 0) + 1)
@@ -171,21 +175,17 @@ export async function addInScripts(
   const head = ADDED_TO.map((key) => keys[key] ?? '');
   for (let from = 0; from < entries.length; from += MOST_ADDED) {
     const words = entries.slice(from, from + MOST_ADDED).flatMap(wordsOf);
-    await scripts.addDeliveries(...head, Date.now(), ...words);
+    await scripts.addDeliveries(...head, Date.now(), ...OPTIONS, ...words);
   }
 }
 
 function wordsOf({ id, name, data, priority }: DeliveryEntry): (string | number)[] {
-  return [id, name, JSON.stringify(data), optionsOf(priority), priority];
+  return [id, name, JSON.stringify(data), priority];
 }
 
-let latest = { priority: NaN, options: '' };
+/** As BullMQ writes them, before and after the priority. */
+const OPTIONS = ['{"attempts":1,"priority":', `,${JSON.stringify(optionsOf(RETENTION)).slice(1)}`] as const;
 
-/** Most deliveries have the priority of the one before. */
-function optionsOf(priority: number): string {
-  if (latest.priority !== priority) {
-    const { keepLogs, ...kept } = RETENTION;
-    latest = { priority, options: JSON.stringify({ attempts: 1, priority, kl: keepLogs, ...kept }) };
-  }
-  return latest.options;
+function optionsOf({ keepLogs, ...kept }: typeof RETENTION): object {
+  return { kl: keepLogs, ...kept };
 }

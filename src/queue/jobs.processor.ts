@@ -131,11 +131,11 @@ function strangerIn(id: string | undefined): Error {
 /** A failed attempt is a failed delivery, so that Bull Board shows each attempt with its outcome. */
 function shown(outcome: RunJobOutcome): Ending {
   if (outcome.kind === 'failed') return failed(asError(outcome.error));
-  return { outcome: 'completed', value: JSON.stringify(resultOf(outcome)), stack: '' };
+  return { value: JSON.stringify(resultOf(outcome)), stack: '' };
 }
 
 function failed({ message, stack }: Error): Ending {
-  return { outcome: 'failed', value: message, stack: JSON.stringify([stack]) };
+  return { value: message, stack: JSON.stringify([stack]) };
 }
 
 function resultOf(outcome: RunJobOutcome): Json {

@@ -16,7 +16,7 @@ const RETRY_AFTER = 1_000;
 const MOST_TRIES = 30;
 
 /** How a delivery is told to have ended: as Bull Board shows it, or handed back for another worker to take at once. */
-export type Ending = Pick<End, 'outcome' | 'value' | 'stack'> | 'handed back';
+export type Ending = Pick<End, 'value' | 'stack'> | 'handed back';
 
 /** Runs one delivery to its end. Never rejects. */
 export type RunDelivery = (taken: Taken, place: Place) => Promise<Ending>;

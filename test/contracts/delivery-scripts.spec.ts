@@ -178,11 +178,11 @@ class Batched extends Side {
 }
 
 function completed({ id, token }: Held, result?: unknown): End {
-  return { id, token, outcome: 'completed', value: JSON.stringify(result ?? null), stack: '' };
+  return { id, token, value: JSON.stringify(result ?? null), stack: '' };
 }
 
 function failed({ id, token }: Held, { message, stack }: Error): End {
-  return { id, token, outcome: 'failed', value: message, stack: JSON.stringify([stack]) };
+  return { id, token, value: message, stack: JSON.stringify([stack]) };
 }
 
 let theirs: BullMq;

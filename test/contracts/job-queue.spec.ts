@@ -173,7 +173,7 @@ function workersOf(app: INestApplicationContext, { queue }: AppConfig): Map<stri
 
 function inBatches(worker: Worker): TakeByHand {
   const batches = new DeliveryBatches(worker);
-  const done = { outcome: 'completed', value: '"done"', stack: '' } as const;
+  const done = { value: '"done"', stack: '' } as const;
   return async () => {
     const { taken } = await batches.endAndTake([], 1);
     const [one] = taken ?? [];

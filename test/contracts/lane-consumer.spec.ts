@@ -100,7 +100,7 @@ const id = (nth: number) => entry(nth).id;
 const some = (count: number) => Array.from({ length: count }, (_, nth) => entry(nth));
 const push = (entries: DeliveryEntry[]) => addInScripts(client, queue.keys, entries);
 const card: DeliveryCard = { job: '', data: null };
-const done: Ending = { outcome: 'completed', value: '"done"', stack: '' };
+const done: Ending = { value: '"done"', stack: '' };
 const idsOf = (runs: readonly Pick<Run, 'id'>[]) => runs.map((run) => run.id);
 const lockOf = (nth: number) => `${queue.toKey(id(nth))}:lock`;
 const completed = () => client.zrange(queue.keys.completed!, 0, -1);
@@ -216,7 +216,7 @@ describe('places', () => {
       await sleep(nth % 7);
       if (nth % 3) place.leave();
       await sleep(nth % 11);
-      return nth % 2 ? done : { outcome: 'failed', value: 'it broke', stack: '[]' };
+      return nth % 2 ? done : { value: 'it broke', stack: '[]' };
     });
     close.unshift(() => Promise.resolve(consumer.stop()));
     await push(some(1_900));
@@ -306,42 +306,44 @@ describe('ahead of their places, where handlers are quick', () => {
     return made;
   }
 
-  it('takes as many more as there are places, and runs none of them before a place is free', async () => {
+  it('takes some times as many as there are places, and runs none of them before a place is free', async () => {
     const { consumer, runs, takes } = await quick({ concurrency: 2 });
-    await push(some(8).slice(1));
-    await eventually(() => expect(takes).toHaveLength(5));
+    await push(some(12).slice(1));
+    await eventually(() => expect(takes.length).toBeGreaterThan(4));
     await settle();
+    const inHand = takes.slice(1).map(({ id }) => id);
+    expect(inHand.length).toBeLessThanOrEqual(8);
     expect(idsOf(runs)).toEqual([id(0), id(1), id(2)]);
-    expect(takes).toHaveLength(5);
-    expect(consumer.inHand).toBe(4);
-    expect(await active()).toEqual([id(1), id(2), id(3), id(4)]);
+    expect(consumer.inHand).toBe(inHand.length);
+    expect(await active()).toEqual(inHand);
 
     runs[1]!.leave();
     await eventually(() => expect(idsOf(runs)).toEqual([id(0), id(1), id(2), id(3)]));
     await settle();
     expect(runs).toHaveLength(4);
 
-    for (let nth = 1; nth < 8; nth++) {
+    for (let nth = 1; nth < 12; nth++) {
       await eventually(() => expect(runs.length).toBeGreaterThan(nth));
       runs[nth]!.end(done);
     }
-    await eventually(async () => expect(await completed()).toHaveLength(8));
-    expect(new Set(idsOf(runs)).size).toBe(8);
+    await eventually(async () => expect(await completed()).toHaveLength(12));
+    expect(new Set(idsOf(runs)).size).toBe(12);
   });
 
   it('hands back what found no place in time, and takes nothing ahead then', async () => {
     const { runs, takes, manner, errors } = await quick({ concurrency: 1 });
     manner.patient = false;
     await push(some(4).slice(1));
-    await eventually(() => expect(takes).toHaveLength(3));
+    await eventually(() => expect(takes.length).toBeGreaterThanOrEqual(3));
 
     await eventually(async () => expect(await client.hget(queue.toKey(id(2)), 'ats')).toBe('1'));
     await eventually(async () =>
       expect(await client.zrange(queue.keys.prioritized!, 0, -1)).toEqual([id(2), id(3)]),
     );
+    const before = takes.length;
     await settle();
     expect(await active()).toEqual([id(1)]);
-    expect(takes).toHaveLength(3);
+    expect(takes).toHaveLength(before);
 
     const other = await setup();
     other.consumer.start();
@@ -371,8 +373,8 @@ describe('what becomes of a delivery', () => {
     await deliveryOf(worker, runs[0]!).updateProgress({ percent: 50 });
     await deliveryOf(worker, runs[0]!).log('half');
 
-    runs[0]!.end({ outcome: 'completed', value: '{"answer":42}', stack: '' });
-    runs[1]!.end({ outcome: 'failed', value: 'it broke', stack: '["at line 1"]' });
+    runs[0]!.end({ value: '{"answer":42}', stack: '' });
+    runs[1]!.end({ value: 'it broke', stack: '["at line 1"]' });
 
     await eventually(async () => expect(await active()).toEqual([]));
     const [ended, failed] = await Promise.all([queue.getJob(id(0)), queue.getJob(id(1))]);
@@ -415,7 +417,7 @@ describe('what becomes of a delivery', () => {
     consumer.start();
     await eventually(() => expect(idsOf(runs)).toEqual(['child']));
 
-    runs[0]!.end({ outcome: 'failed', value: 'a stranger', stack: '[]' });
+    runs[0]!.end({ value: 'a stranger', stack: '[]' });
 
     // Its failure lets the parent go on, which then comes to the consumer itself.
     await eventually(() => expect(idsOf(runs)).toEqual(['child', 'parent']));
