@@ -1,9 +1,9 @@
-/** Counts completions where no record does, and tells when a quarter and the last of them came, in ms since 1970. */
+/** Counts completions where no record does, and tells when half and the last of them came, in ms since 1970. */
 export function completions(expected) {
   let count = 0;
   return () => {
     count++;
-    if (count === Math.ceil(expected / 4)) tell('quarter');
+    if (count === Math.ceil(expected / 2)) tell('half');
     if (count === expected) tell('last');
   };
 }

@@ -19,10 +19,10 @@ const SHARDS_FOR_ALL = 16;
 
 const TWO_PROCESSES = 'platform, two processes';
 
-/** Of what ran: how many jobs, and when a quarter and the last of them were completed, in ms. */
+/** Of what ran: how many jobs, and when half and the last of them were completed, in ms. */
 interface Completed {
   jobs: number;
-  quarter: number;
+  half: number;
   last: number;
 }
 
@@ -48,8 +48,8 @@ export function workerThroughput(concurrency: number, names?: readonly string[])
     key: `worker-${concurrency}`,
     title: `Working at concurrency ${concurrency}`,
     about: `Jobs that do nothing wait already; one worker process with ${concurrency} at once starts on them. The rate is that
-of the last three quarters (in the first, everybody's code is still being compiled), by the clock of this machine, of as many
-jobs as keep each contestant busy for about the same time. The platform's worker relays its backlog, claims, and settles with the attempt on record. With \`PROCESSES=2\` it is made of two processes, one a core; everybody else is one. Where its
+of the second half (in the first, everybody's code is still being compiled), by the clock of this machine, of as many
+jobs as keep each contestant busy for about twice the time of a round. The platform's worker relays its backlog, claims, and settles with the attempt on record. With \`PROCESSES=2\` it is made of two processes, one a core; everybody else is one. Where its
 deliveries were pushed before, they wait in Redis, as BullMQ's and the hand-written ones do: in ${SHARDS_FOR_ALL} shards, since the
 queue of one holds 2,000.`,
     figures: [{ name: 'jobs', unit: '/s' }],
@@ -60,7 +60,7 @@ queue of one holds 2,000.`,
         let jobs = PILOT;
         for (let pilot = 0; pilot < PILOTS; pilot++) {
           const rate = await measure(bench, runner, concurrency, jobs);
-          jobs = Math.min(runner.most ?? Infinity, Math.ceil((rate * bench.options.seconds) / 500) * 500);
+          jobs = Math.min(runner.most ?? Infinity, Math.ceil((rate * 2 * bench.options.seconds) / 500) * 500);
         }
         sizes.set(runner.name, jobs);
       }
@@ -106,7 +106,7 @@ async function measure(bench: Bench, runner: Runner, concurrency: number, jobs: 
   const worker = runner.start(bench, env);
   const completed = await runner.completed(bench, worker, jobs);
   await worker.kill();
-  return ((completed.jobs * 0.75) / (completed.last - completed.quarter)) * 1_000;
+  return (completed.jobs / 2 / (completed.last - completed.half)) * 1_000;
 }
 
 const RUNNERS: Runner[] = [
@@ -212,8 +212,8 @@ function onPlatformsRecord(bench: Bench, worker: AppProcess, jobs: number): Prom
 /** As the contestant tells it. */
 async function told(worker: AppProcess, jobs: number): Promise<Completed> {
   const [, last] = await worker.ready(/^last (\S+)$/m, LONGEST_RUN);
-  const [, quarter] = await worker.ready(/^quarter (\S+)$/m);
-  return { jobs, quarter: Number(quarter), last: Number(last) };
+  const [, half] = await worker.ready(/^half (\S+)$/m);
+  return { jobs, half: Number(half), last: Number(last) };
 }
 
 /** As the record has it. */
@@ -229,14 +229,14 @@ async function recorded(
     await sleep(100);
   }
   const [completed] = await bench.query<Completed>(
-    `SELECT count(*)::int AS jobs, ${ms(QUARTER(at))} AS quarter, ${ms(`max(${at})`)} AS last ${done}`,
+    `SELECT count(*)::int AS jobs, ${ms(HALF(at))} AS half, ${ms(`max(${at})`)} AS last ${done}`,
   );
   if (completed?.jobs !== jobs)
     throw new Error(`of ${jobs} jobs ${completed?.jobs ?? 0} are completed on record`);
   return completed;
 }
 
-const QUARTER = (at: string): string => `percentile_disc(0.25) WITHIN GROUP (ORDER BY ${at})`;
+const HALF = (at: string): string => `percentile_disc(0.5) WITHIN GROUP (ORDER BY ${at})`;
 
 function ms(timestamp: string): string {
   return `(extract(epoch FROM ${timestamp}) * 1000)::float8`;
