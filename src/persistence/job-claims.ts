@@ -3,7 +3,7 @@ import type { Claim, ClaimAnswer, ClaimRequest } from '../jobs/job-repository.js
 import type { Backoff, Json } from '../jobs/job.js';
 import { DayStatement } from './day-statement.js';
 import { GroupCommit } from './group-commit.js';
-import { inOrder, plainArray } from './rows.js';
+import { inOrder, plainArray, UNCOUNTED_IDS } from './rows.js';
 
 /** Why a current delivery may not start yet. */
 const HELD = `NOT a.started AND d.token IS NULL AND (
@@ -22,8 +22,14 @@ const CLAIM = new DayStatement(
   ({ jobs, pruned }) => `
 WITH quick AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true)),
 asked AS MATERIALIZED (
-  SELECT a.* FROM quick, unnest($1::uuid[], $2::int[], $3::uuid[], $4::uuid[], $5::boolean[])
+  SELECT a.* FROM quick, unnest(${UNCOUNTED_IDS}, $2::int[], $3::uuid[], $4::uuid[], $5::boolean[])
     AS a(job_id, delivery, token, worker_id, started)
+),
+free AS MATERIALIZED (
+  SELECT a.* FROM asked a JOIN dispatch d
+    ON d.job_id = a.job_id AND (d.token = a.token OR (d.token IS NULL AND d.delivery = a.delivery))
+  ORDER BY d.job_id
+  FOR UPDATE OF d
 ),
 taken AS (
   UPDATE dispatch d SET
@@ -32,8 +38,8 @@ taken AS (
     claimed_at = CASE WHEN ${HELD} THEN NULL ELSE coalesce(d.claimed_at, clock_timestamp()) END,
     pushed_at = CASE WHEN ${HELD} THEN NULL ELSE coalesce(d.pushed_at, now()) END,
     delivery = d.delivery + (${HELD})::int
-  FROM asked a
-  WHERE d.job_id = a.job_id AND (d.token = a.token OR (d.token IS NULL AND d.delivery = a.delivery))
+  FROM free a
+  WHERE d.job_id = a.job_id
   RETURNING a.token, d.token IS NULL AS held, d.job_id, d.crashes,
     (extract(epoch FROM d.claimed_at - d.run_at) * 1000)::float8 AS waited
 )
@@ -53,7 +59,7 @@ const STARTABLE = new DayStatement(
   ({ jobs, pruned }) => `
 SELECT a.nth::int, (extract(epoch FROM clock_timestamp() - d.run_at) * 1000)::float8 AS waited,
   j.tenant, j.type, j.queue, j.data, j.run, j.attempts_made, j.max_attempts, j.backoff, j.timeout_ms
-FROM unnest($1::uuid[], $2::int[]) WITH ORDINALITY AS a(job_id, delivery, nth)
+FROM unnest(${UNCOUNTED_IDS}, $2::int[]) WITH ORDINALITY AS a(job_id, delivery, nth)
 JOIN dispatch d ON d.job_id = a.job_id
 JOIN ${jobs} j ON j.id = a.job_id ${pruned}
 WHERE d.delivery = a.delivery AND num_nonnulls(d.token) = 0 AND d.crashes = 0 AND d.run_at <= now()

@@ -3,7 +3,7 @@ import type { DeferredStart, HeldClaim, Settlement } from '../jobs/job-repositor
 import type { Json } from '../jobs/job.js';
 import { DayStatement } from './day-statement.js';
 import { GroupCommit } from './group-commit.js';
-import { idRange, inOrder, plainArray, rowsOf, toJson } from './rows.js';
+import { idRange, inOrder, plainArray, rowsOf, toJson, UNCOUNTED_IDS } from './rows.js';
 
 /** A row that bears the token, or none and the delivery of an attempt whose claim is not on record. */
 const CURRENT = `coalesce(d.token = a.token, d.delivery = a.delivery) IS TRUE`;
@@ -27,13 +27,18 @@ const COMPLETE = new DayStatement(
 WITH durable AS MATERIALIZED (SELECT set_config('synchronous_commit', 'on', true)),
 asked AS MATERIALIZED (
   SELECT a.*, ${SINCE}
-  FROM durable, unnest($1::uuid[], $2::uuid[], $3::text[], $4::int[], $5::uuid[], $6::float8[])
+  FROM durable, unnest(${UNCOUNTED_IDS}, $2::uuid[], $3::text[], $4::int[], $5::uuid[], $6::float8[])
     AS a(job_id, token, result, delivery, worker_id, ran)
 ),
+held AS MATERIALIZED (
+  SELECT ${STARTED}, d.job_id, d.delivery, d.progress, a.result
+  FROM asked a JOIN dispatch d ON d.job_id = a.job_id AND ${CURRENT}
+  ORDER BY d.job_id
+  FOR UPDATE OF d
+),
 ended AS (
-  DELETE FROM dispatch d USING asked a
-  WHERE d.job_id = a.job_id AND ${CURRENT}
-  RETURNING ${STARTED}, d.job_id, d.delivery, d.progress, a.result
+  DELETE FROM dispatch d USING held h WHERE d.job_id = h.job_id
+  RETURNING h.*
 ),
 claimant AS MATERIALIZED (
   SELECT id, host || ':' || pid AS name FROM workers WHERE id IN (SELECT worker_id FROM ended)
@@ -67,46 +72,38 @@ const FAIL = new DayStatement(
 WITH durable AS MATERIALIZED (SELECT set_config('synchronous_commit', 'on', true)),
 asked AS MATERIALIZED (
   SELECT a.*, ${SINCE}
-  FROM durable, unnest($1::uuid[], $2::uuid[], $3::text[], $4::int[], $5::uuid[], $6::float8[], $7::bigint[])
+  FROM durable, unnest(${UNCOUNTED_IDS}, $2::uuid[], $3::text[], $4::int[], $5::uuid[], $6::float8[], $7::bigint[])
     AS a(job_id, token, error, delivery, worker_id, ran, retry_in)
 ),
-ended AS (
-  DELETE FROM dispatch d USING asked a
-  WHERE d.job_id = a.job_id AND ${CURRENT} AND a.retry_in IS NULL
-  RETURNING ${STARTED}, d.job_id, d.delivery, d.progress, a.error, true AS final
-),
-retried AS MATERIALIZED (
-  SELECT ${STARTED}, d.job_id, d.delivery, d.progress, a.error, false AS final, a.retry_in
+held AS MATERIALIZED (
+  SELECT ${STARTED}, d.job_id, d.delivery, d.progress, a.error, a.retry_in
   FROM asked a JOIN dispatch d ON d.job_id = a.job_id AND ${CURRENT}
-  WHERE a.retry_in IS NOT NULL
   ORDER BY d.job_id
   FOR UPDATE OF d
+),
+ended AS (
+  DELETE FROM dispatch d USING held h WHERE d.job_id = h.job_id AND h.retry_in IS NULL
 ),
 again AS (
   UPDATE dispatch d SET
     token = NULL, worker_id = NULL, claimed_at = NULL, pushed_at = NULL, alone = false,
-    delivery = d.delivery + 1, run_at = now() + r.retry_in * interval '1 ms'
-  FROM retried r
-  WHERE d.job_id = r.job_id
-),
-held AS (
-  SELECT * FROM ended
-  UNION ALL
-  SELECT token, worker_id, claimed_at, pushed_at, job_id, delivery, progress, error, final FROM retried
+    delivery = d.delivery + 1, run_at = now() + h.retry_in * interval '1 ms'
+  FROM held h
+  WHERE d.job_id = h.job_id AND h.retry_in IS NOT NULL
 ),
 job AS (
   UPDATE ${jobs} j SET
-    status = CASE WHEN h.final THEN 'failed' END,
+    status = CASE WHEN h.retry_in IS NULL THEN 'failed' END,
     error = h.error::json,
     attempts_made = j.attempts_made + 1,
     delivery = h.delivery,
     progress = coalesce(h.progress, j.progress),
     enqueued_at = h.pushed_at,
     started_at = h.claimed_at,
-    finished_at = CASE WHEN h.final THEN clock_timestamp() END
+    finished_at = CASE WHEN h.retry_in IS NULL THEN clock_timestamp() END
   FROM held h
   WHERE j.id = h.job_id ${pruned}
-  RETURNING j.id, j.tenant, j.type, j.queue, j.run, j.attempts_made, j.error, h.token, h.worker_id, h.claimed_at, h.final
+  RETURNING j.id, j.tenant, j.type, j.queue, j.run, j.attempts_made, j.error, h.token, h.worker_id, h.claimed_at, h.retry_in
 ),
 attempt AS (
   INSERT INTO ${attempts} (job_id, tenant, run, number, token, worker, started_at, finished_at, outcome, error)
@@ -117,7 +114,7 @@ attempt AS (
 ),
 letter AS (
   INSERT INTO dead_letters (job_id, tenant, status, type, queue)
-  SELECT id, tenant, 'failed', type, queue FROM job WHERE final
+  SELECT id, tenant, 'failed', type, queue FROM job WHERE retry_in IS NULL
 )
 SELECT token FROM job`,
 );

@@ -47,6 +47,12 @@ export function plainArray(values: readonly (string | number | null | undefined)
   return `{${values.map((value) => value ?? 'NULL').join(',')}}`;
 }
 
+/**
+ * The ids of a batch ($1), for `unnest` in a statement that is prepared. PostgreSQL does not see how many they are: a plan for
+ * one alone would look cheaper to it than the one it keeps, and it would plan at each call, which takes half a millisecond.
+ */
+export const UNCOUNTED_IDS = '(SELECT $1::uuid[])';
+
 /** JSON text for a json column; SQL NULL for null. */
 export function toJson(value: unknown): string | null {
   return value === null || value === undefined ? null : JSON.stringify(value);
