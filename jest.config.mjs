@@ -43,8 +43,8 @@ const withServers = (timeoutMs) => ({
 });
 
 export default {
-  // As many as a small machine has cores: each has servers and processes of its own beside it.
-  maxWorkers: 2,
+  // More than a small machine has cores: each waits for the servers and processes of its own most of the time.
+  maxWorkers: 3,
   reporters: [
     'default',
     '<rootDir>/test/support/plain-reporter.mjs',

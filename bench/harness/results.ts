@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { Machine } from './machine.js';
 import type { Bar, Figure, Sample, Scenario } from './scenario.js';
 
-const folder = fileURLToPath(new URL('../../node_modules/.cache/bench', import.meta.url));
+const folder = fileURLToPath(new URL('../results', import.meta.url));
 
 /** What a scenario came to: all that the page tells of it. */
 export interface Result extends Pick<Scenario, 'key' | 'title' | 'about' | 'note' | 'charted'> {
@@ -16,10 +16,10 @@ export interface Result extends Pick<Scenario, 'key' | 'title' | 'about' | 'note
   machine: Machine;
 }
 
-/** Kept between runs, so that a part of them can be measured again. */
+/** Kept with the sources, so that a part of them can be measured again, wherever. */
 export function keepResult(result: Result): void {
   mkdirSync(folder, { recursive: true });
-  writeFileSync(join(folder, `${result.key}.json`), JSON.stringify(result));
+  writeFileSync(join(folder, `${result.key}.json`), `${JSON.stringify(result, undefined, 1)}\n`);
 }
 
 export function forgetResults(): void {
