@@ -12,7 +12,7 @@ const HELD = `NOT a.started AND d.token IS NULL AND (
     )`;
 
 /**
- * Rows are asked for, and so locked, in the order of their ids, so that two batches do not deadlock. The commit need not
+ * Rows are locked first, in the order of their ids whatever the plan: two batches do not deadlock. The commit need not
  * wait for the disk: a claim that a crash of PostgreSQL takes back is asked for again at settlement.
  * Plan: index lookups by job_id on `dispatch`, then by id in `jobs`.
  */

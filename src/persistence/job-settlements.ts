@@ -16,8 +16,8 @@ const SINCE = `clock_timestamp() - a.ran * interval '1 ms' AS started_at`;
 
 /**
  * The end of most jobs. The attempt stands on the job's own row, since nothing comes after it, and all else that it leaves
- * behind goes: one row written and one deleted, for those alone whose claim is still current. Rows are asked for, and so
- * locked, in the order of their ids. Workers are looked up once, not once a row.
+ * behind goes: one row written and one deleted, for those alone whose claim is still current. Rows are locked first, in the
+ * order of their ids: the plan may delete in another. Workers are looked up once, not once a row.
  * Plan: index lookups by job_id on `dispatch`, by id in `jobs`.
  */
 const COMPLETE = new DayStatement(
