@@ -132,7 +132,11 @@ export class Bench {
   }
 
   platform(entry: 'main' | 'worker' | 'migrate', env: Record<string, string> = {}): AppProcess {
-    return startProcess({ entry, env: { ...this.environment(), ...AS_SHIPPED, ...env } });
+    const profiled = 'CPU_PROFILE' in env; // by its modules, which the profile names
+    return startProcess({
+      entry: profiled ? `entries/${entry}` : entry,
+      env: { ...this.environment(), ...AS_SHIPPED, ...env },
+    });
   }
 
   /** The platform's API alone, until it listens. */

@@ -3,11 +3,16 @@ import { ExpressAdapter } from '@bull-board/express';
 import { BullBoardModule, type BullBoardQueueOptions } from '@bull-board/nestjs';
 import { type DynamicModule, Module } from '@nestjs/common';
 import type { RequestHandler } from 'express';
+import { createRequire } from 'node:module';
+import { dirname } from 'node:path';
 import type { AppConfig } from '../config/app-config.js';
 import type { Lane } from '../jobs/job-queue.js';
 import { parseDeliveryId } from '../queue/delivery-id.js';
 import { laneName, lanesOf } from '../queue/lanes.js';
 import { LaneAdapter } from './lane-adapter.js';
+
+/** Where the package of its pages is. Told, since what looks for it otherwise does so by `eval`, which no bundle survives. */
+const uiBasePath = dirname(createRequire(import.meta.url).resolve('@bull-board/ui/package.json'));
 
 /** Bull Board over every lane, for looking only: what changes a job goes through the API. */
 @Module({})
@@ -26,7 +31,7 @@ export class BullBoard {
           route: '/admin/queues',
           adapter: QuietExpressAdapter,
           middleware: lookOnly,
-          boardOptions: { uiConfig: { boardTitle: 'Jobs', hideDocsLink: true } },
+          boardOptions: { uiBasePath, uiConfig: { boardTitle: 'Jobs', hideDocsLink: true } },
         }),
         BullBoardModule.forFeature(...lanesOf(queues, shards).map((lane) => listing(lane, shards, api))),
       ],

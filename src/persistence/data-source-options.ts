@@ -1,3 +1,4 @@
+import pg from 'pg';
 import type { DataSourceOptions } from 'typeorm';
 import type { AppConfig } from '../config/app-config.js';
 import { DeadLetterEntity } from './entities/dead-letter.entity.js';
@@ -45,6 +46,7 @@ export const SESSION_LIMITS = {
 export function dataSourceOptions({ database }: Pick<AppConfig, 'database'>): DataSourceOptions {
   return {
     type: 'postgres',
+    driver: pg, // else TypeORM looks for it by name, which no bundle sees
     url: database.url,
     entities: [
       DeadLetterEntity,

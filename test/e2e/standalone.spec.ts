@@ -19,6 +19,9 @@ const READY = /A first job:\r?\n +curl .*\\\r?\n.*'\r?\n/;
 
 const AN_EMAIL = { to: 'john@example.com', subject: 'Hello', body: 'Welcome!' };
 
+/** Ms that a slow machine is given for what takes a moment. */
+const PATIENCE = 20_000;
+
 const isCompleted = ({ status }: JobSeen) => status === 'completed';
 const isActive = ({ status }: JobSeen) => status === 'active';
 
@@ -66,7 +69,7 @@ describe('npm start on a machine that has only Node', () => {
     const [, id = ''] = /^Location: \/jobs\/([0-9a-f-]{36})\r$/im.exec(accepted) ?? [];
 
     const time = expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/) as string;
-    const [job] = await installation.until([id], isCompleted, 2_000);
+    const [job] = await installation.until([id], isCompleted, PATIENCE);
     expect(job).toMatchObject({
       type: 'send_email',
       data: AN_EMAIL,
@@ -85,6 +88,7 @@ describe('npm start on a machine that has only Node', () => {
     expect(mail).toMatch(/^Welcome!/m);
 
     // A line a job.
+    await app.ready(new RegExp(`"completed".*"${id}".*\n`));
     expect(logOf(app).filter(({ jobId }) => jobId === id)).toEqual([
       expect.objectContaining({
         level: 'info',
@@ -130,7 +134,7 @@ describe('npm start on a machine that has only Node', () => {
     const short = await installation.submitMany('demo', 10, { durationMs: 3_000, result: 'short' });
     const long = await installation.submitMany('demo', 10, { durationMs: 60_000 });
     const waiting = await installation.submitMany('demo', 5, { durationMs: 10, result: 'waited' });
-    await installation.until([...short, ...long], isActive, 5_000);
+    await installation.until([...short, ...long], isActive, PATIENCE);
 
     const { code, ms } = await interrupted(app);
     expect(code).toBe(0);
@@ -145,7 +149,7 @@ describe('npm start on a machine that has only Node', () => {
 
     const again = installation.start();
     await again.ready(READY);
-    await installation.until(long, isActive, 10_000);
+    await installation.until(long, isActive, PATIENCE);
     const ended = await installation.until([...short, ...waiting], isCompleted, 20_000);
     expect(ended.map(attemptNumbers)).toEqual(ended.map(() => [1]));
     expect((await interrupted(again)).code).toBe(0);
@@ -155,7 +159,7 @@ describe('npm start on a machine that has only Node', () => {
     const app = installation.start({ EXTENSIONS: stubbornExtension() });
     await app.ready(READY);
     const stubborn = await installation.submitMany('stubborn', 3, {});
-    await installation.until(stubborn, isActive, 5_000);
+    await installation.until(stubborn, isActive, PATIENCE);
 
     const { code, ms } = await interrupted(app);
     expect(code).toBe(0);
@@ -190,7 +194,7 @@ describe('npm start on a machine that has only Node', () => {
     const app = installation.start();
     await app.ready(READY);
     const running = await installation.submitMany('demo', 20, { durationMs: 4_000, result: 'ran' });
-    await installation.until(running, isActive, 5_000);
+    await installation.until(running, isActive, PATIENCE);
     const waiting = await installation.submitMany('demo', 100, { durationMs: 20, result: 'waited' });
 
     const orphans = installation.postgresProcesses();
@@ -216,7 +220,8 @@ describe('npm start on a machine that has only Node', () => {
     const { app, type } = installation.startInTerminal(`exec node ${join(repository, 'dist/standalone.js')}`);
     await app.ready(READY);
     const { id } = (await (await installation.submit('send_email', AN_EMAIL)).json()) as JobSeen;
-    await installation.until([id], isCompleted, 2_000);
+    await installation.until([id], isCompleted, PATIENCE);
+    await app.ready(new RegExp(`${id}[^\n]*\n`)); // told after it is on record
 
     const plain = stripVTControlCharacters(app.output());
     expect(plain).not.toContain('{"time"');
@@ -248,9 +253,9 @@ describe('npm start on a machine that has only Node', () => {
 
   it('starts by `npm start`, and one Ctrl-C ends npm and all below it with code 0', async () => {
     const { app, type } = installation.startInTerminal('exec npm start', repository);
-    await app.ready(READY, 60_000);
+    await app.ready(READY, 240_000); // it builds first
     const ids = await installation.submitMany('demo', 5, { durationMs: 60_000 });
-    await installation.until(ids, isActive, 5_000);
+    await installation.until(ids, isActive, PATIENCE);
 
     type(CTRL_C);
     expect(await app.exited).toBe(0);
@@ -259,7 +264,7 @@ describe('npm start on a machine that has only Node', () => {
     expect(left.map(({ status, attemptsMade }) => [status, attemptsMade])).toEqual(
       left.map(() => ['waiting', 0]),
     );
-  });
+  }, 300_000);
 });
 
 function attemptNumbers({ attempts }: JobSeen): number[] {

@@ -5,8 +5,11 @@ import { type Child, launch } from './child.js';
 const repository = fileURLToPath(new URL('../..', import.meta.url));
 const started = new Set<AppProcess>();
 
+type EntryPoint = 'main' | 'worker' | 'dashboard' | 'standalone' | 'migrate' | 'set-topology';
+
 export interface ProcessOptions {
-  entry: 'main' | 'worker' | 'dashboard' | 'standalone' | 'migrate' | 'set-topology';
+  /** As it is shipped, or by its modules whatever is bundled. */
+  entry: EntryPoint | `entries/${EntryPoint}`;
   /** All that the process sees, besides PATH and HOME. */
   env: Record<string, string>;
   cwd?: string;
