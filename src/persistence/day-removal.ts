@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { DataSource, EntityManager } from 'typeorm';
 import { isLockTimeout, sqlStateOf } from './database-error.js';
 import { countDay, type DayCount } from './day-count.js';
+import { endedJobs, isIndexed } from './day-ends.js';
 import { attachKept, copyKept, dropDay, HISTORY, keptName, lockDay } from './day-partitions.js';
 import type { Day } from './old-days.js';
 import { EXPIRED, parametersOf, RULE, type StatusAges } from './retention-ages.js';
@@ -59,6 +60,8 @@ WITH old AS MATERIALIZED (
 gone AS (DELETE FROM dead_letters l USING old WHERE l.job_id = old.job_id AND (SELECT count(*) FROM old) = $6)
 SELECT count(*) = $6 AS removed FROM old`;
 
+const LETTERS_OF = 'SELECT count(*)::int AS dead FROM dead_letters WHERE job_id >= $1 AND job_id < $2';
+
 /** A completed job is never written again. Plan: $5 rows from the id $4 on. */
 const removeCompletedIn = ({ name, suffix }: Day) => `
 WITH walked AS MATERIALIZED (SELECT id FROM ${name} WHERE id > $4 ORDER BY id LIMIT $5),
@@ -73,7 +76,7 @@ SELECT (SELECT count(*) FROM gone)::int AS removed,
   CASE WHEN count(*) = $5 THEN (array_agg(id ORDER BY id DESC))[1] END AS next FROM walked`;
 
 /**
- * Removes from one day what has reached its age. Where little is left of the day, its partitions are dropped, and what is
+ * Removes from one day what has reached its age. Where all of it has by an index, it is dropped. Else it is read. Where little is left of the day, its partitions are dropped, and what is
  * left is moved into partitions of its own, which take the day's place in the same transaction. Where much is left,
  * deletes it in batches, and the day stays.
  */
@@ -86,6 +89,9 @@ export class DayRemoval {
   ) {}
 
   async sweep(day: Day): Promise<Removal> {
+    const unread = await this.droppedUnread(day);
+    if (unread !== undefined) return { removed: unread, moved: 0, dropped: true };
+
     const counted = await countDay(this.database, day.name, this.ages);
     const { completed, dead, kept, leaving } = counted;
     const old = completed + dead;
@@ -110,17 +116,34 @@ export class DayRemoval {
   }
 
   /**
+   * Where all of a day is known to have ended long ago, it is not read.
+   * @returns how many jobs it had; undefined: nothing was done
+   */
+  private async droppedUnread(day: Day): Promise<number | undefined> {
+    if (!day.closed || !(await isIndexed(this.database, day.name))) return undefined;
+    return this.exclusively(day, async (manager) => {
+      const jobs = await endedJobs(manager, day, this.ages.completed);
+      if (jobs === undefined) return undefined;
+      const [letters] = await rowsOf<{ dead: number }>(manager, LETTERS_OF, [day.from, day.to]);
+      return (await this.dropWith(manager, day, letters?.dead ?? 0)) ? jobs : undefined;
+    });
+  }
+
+  /**
    * The dead letters go with the day, in its transaction: then all that the day still has is completed, and old, and
    * nothing can become of it. @returns false: nothing was done, since something is kept, or was retried after it was
    * counted, or the letters are so many that writers of the day would wait for long
    */
   private async dropped(day: Day, { dead, kept }: DayCount): Promise<boolean> {
     if (kept > 0 || dead > LETTERS) return false;
-    return this.exclusively(day, async (manager) => {
-      const whole = dead === 0 || (await removeLetters(manager, day, dead, this.ages));
-      if (whole) await dropDay(manager, day);
-      return whole;
-    });
+    return this.exclusively(day, (manager) => this.dropWith(manager, day, dead));
+  }
+
+  private async dropWith(manager: EntityManager, day: Day, dead: number): Promise<boolean> {
+    if (dead > LETTERS) return false;
+    const whole = dead === 0 || (await removeLetters(manager, day, dead, this.ages));
+    if (whole) await dropDay(manager, day);
+    return whole;
   }
 
   /** @returns how many jobs were moved */

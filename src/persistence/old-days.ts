@@ -52,16 +52,38 @@ export async function daysDue(database: DataSource, { ages, rules }: Ages): Prom
   });
 }
 
-function dayOf({ name, bound, now }: DayRow, ages: readonly number[]): Day | undefined {
-  const [, suffix, remainder] = /^jobs(_\d{8}(_kept)?)$/.exec(name) ?? [];
-  const [, from, to] = /FROM \('(.+)'\) TO \('(.+)'\)/.exec(bound) ?? [];
-  if (suffix === undefined || from === undefined || to === undefined) return undefined;
+function dayOf(row: DayRow, ages: readonly number[]): Day | undefined {
+  const range = rangeOf(row);
+  if (!range) return undefined;
 
-  const over = now - timeOfId(to).getTime();
+  const { suffix, remainder, from, to, over } = range;
   const age = ages.findLast((reached) => reached <= over);
   return age === undefined
     ? undefined
-    : { name, suffix, from, to, age, remainder: remainder !== undefined, closed: over >= DAY };
+    : { name: row.name, suffix, from, to, age, remainder, closed: over >= DAY };
+}
+
+interface Range extends Pick<Day, 'suffix' | 'remainder' | 'from' | 'to'> {
+  /** For so long, in ms; negative until then. */
+  over: number;
+}
+
+/** @returns undefined for the partition of what has no day */
+function rangeOf({ name, bound, now }: Pick<DayRow, 'name' | 'bound' | 'now'>): Range | undefined {
+  const [, suffix, remainder] = /^jobs(_\d{8}(_kept)?)$/.exec(name) ?? [];
+  const [, from, to] = /FROM \('(.+)'\) TO \('(.+)'\)/.exec(bound) ?? [];
+  if (suffix === undefined || from === undefined || to === undefined) return undefined;
+  return { suffix, remainder: remainder !== undefined, from, to, over: now - timeOfId(to).getTime() };
+}
+
+/** Closed days that a rule is yet to come for, oldest first. @returns the names of their partitions of `jobs` */
+export async function restingDays(database: DataSource, { ages }: Pick<Ages, 'ages'>): Promise<string[]> {
+  const rows = await rowsOf<DayRow>(database, DAYS);
+  const last = ages.at(-1) ?? 0;
+  return rows.flatMap((row) => {
+    const over = rangeOf(row)?.over ?? 0;
+    return over >= DAY && over < last ? [row.name] : [];
+  });
 }
 
 /** For so long a process that dies keeps the others from a day. */

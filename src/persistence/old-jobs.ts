@@ -8,8 +8,9 @@ import { DataSource } from 'typeorm';
 import { AppConfig } from '../config/app-config.js';
 import { JobTypeRegistry } from '../job-types/job-type-registry.js';
 import { Repeater } from '../jobs/delivery/repeater.js';
+import { indexEnds } from './day-ends.js';
 import { DayRemoval } from './day-removal.js';
-import { daysDue, giveBackDay, holdDay, markSwept } from './old-days.js';
+import { daysDue, giveBackDay, holdDay, markSwept, restingDays } from './old-days.js';
 import {
   agesInForce,
   FOR_EVER,
@@ -62,17 +63,29 @@ export class OldJobs implements OnApplicationBootstrap, BeforeApplicationShutdow
   async remove(): Promise<number> {
     const inForce = await agesInForce(this.database, this.#ages);
     let removed = 0;
-    for (const { name } of await daysDue(this.database, inForce)) {
-      if (this.#stopping) break;
-      if (!(await holdDay(this.database, name))) continue;
-      try {
-        removed += await this.sweep(name, inForce);
-      } finally {
-        await giveBackDay(this.database, name);
-      }
-    }
+    for (const { name } of await daysDue(this.database, inForce))
+      removed += await this.holding(name, () => this.sweep(name, inForce));
+    for (const name of await restingDays(this.database, inForce))
+      if (await this.holding(name, () => this.index(name))) break; // one a pass
     if (this.#operationsAge < FOR_EVER) await this.database.query(REMOVE_OPERATIONS, [this.#operationsAge]);
     return removed;
+  }
+
+  /** @returns 0 where another process has the day, or this one ends */
+  private async holding(name: string, work: () => Promise<number>): Promise<number> {
+    if (this.#stopping || !(await holdDay(this.database, name))) return 0;
+    try {
+      return await work();
+    } finally {
+      await giveBackDay(this.database, name);
+    }
+  }
+
+  private async index(name: string): Promise<number> {
+    const start = performance.now();
+    if (!(await indexEnds(this.database, name))) return 0;
+    this.#logger.debug('indexed', { day: name, durationMs: Math.round(performance.now() - start) });
+    return 1;
   }
 
   private async sweep(name: string, inForce: Ages): Promise<number> {

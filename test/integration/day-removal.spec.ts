@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DataSource, QueryRunner } from 'typeorm';
 import { countDay } from '../../src/persistence/day-count.js';
+import { indexEnds, isIndexed } from '../../src/persistence/day-ends.js';
 import { DayRemoval, type Removal } from '../../src/persistence/day-removal.js';
 import { retryAll } from '../../src/persistence/job-retries.js';
 import type { Day } from '../../src/persistence/old-days.js';
@@ -222,6 +223,78 @@ function describeRemoval(server: string, binaries: 'embedded' | 'system'): void 
       expect(await sweep(await due())).toEqual({ removed: 10_001, moved: 0, dropped: true });
 
       expect(await database.query('SELECT FROM dead_letters')).toEqual([]);
+    });
+
+    describe('by an index of when its jobs ended', () => {
+      /** Rows that go unseen tell whether the day was read. */
+      async function indexed(): Promise<Day> {
+        await history(12, 'completed', { count: 10 });
+        const day = await due();
+        expect(await indexEnds(database, day.name)).toBe(true);
+        await database.query(`DELETE FROM ${day.name} WHERE id = (SELECT max(id::text)::uuid FROM jobs)`);
+        return day;
+      }
+
+      it('drops a day unread, with its dead letters', async () => {
+        const dead = await history(12, 'failed', { count: 3 });
+
+        expect(await sweep(await indexed())).toEqual({ removed: 13, moved: 0, dropped: true });
+
+        expect(await rowsLeft(dead[0]!)).toEqual([]);
+        expect(await database.query('SELECT FROM dead_letters')).toEqual([]);
+      });
+
+      it.each<[string, OldJobsOf]>([
+        ['completed late', [12, 'completed', { finishedDaysAgo: 9 }]],
+        ['failed late', [12, 'failed', { finishedDaysAgo: 9 }]],
+        ['is of a type that is kept for longer', [12, 'completed', { type: 'ledger' }]],
+        ['failed, and is of a type that is then kept for longer', [12, 'failed', { type: 'fragile' }]],
+      ])('reads a day of which one %s, and keeps that', async (_, one) => {
+        await saveRules(
+          database,
+          registryOf([aType('ledger', '20d'), aType('fragile', { failed: '20d' })]).all(),
+        );
+        const [id] = await history(...one);
+
+        expect(await sweep(await indexed())).toMatchObject({ removed: 9, moved: 1, dropped: true });
+
+        expect(await rowsLeft(id!)).toEqual(expect.arrayContaining(TABLES));
+      });
+
+      it.each(['before it is looked at', 'while its letter is about to go'])(
+        'keeps a job that is retried %s',
+        async (when) => {
+          const [id] = await history(12, 'failed');
+          const day = await indexed();
+          const retry = (transaction: QueryRunner) => retryAll(transaction, 1, tenant, [id!]);
+          if (when === 'before it is looked at') await jobs.retry(tenant, id!);
+
+          const removal = await (when === 'before it is looked at' ? sweep(day) : sweepDuring(day, retry));
+
+          expect(removal).toMatchObject({ removed: 9, moved: 1, dropped: true });
+          expect(await jobs.find(tenant, id!)).toMatchObject({ status: 'waiting', run: 2 });
+        },
+      );
+
+      it('makes it once, and anew where that was not finished', async () => {
+        const { name } = await indexed();
+        expect(await indexEnds(database, name)).toBe(false);
+
+        await database.query(
+          `UPDATE pg_index SET indisvalid = false WHERE indexrelid = '${name}_ends'::regclass`,
+        );
+        expect(await isIndexed(database, name)).toBe(false);
+        expect(await indexEnds(database, name)).toBe(true);
+        expect(await isIndexed(database, name)).toBe(true);
+      });
+
+      it('leaves its session as it was', async () => {
+        const limits = () =>
+          database.query(`SELECT name, setting FROM pg_settings WHERE name LIKE '%_timeout' ORDER BY name`);
+        const before: unknown = await limits();
+        await indexed();
+        for (let n = 0; n < 10; n++) expect(await limits()).toEqual(before);
+      });
     });
 
     it('drops a day that nobody used', async () => {

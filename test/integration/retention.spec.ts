@@ -144,6 +144,28 @@ function describeRetention(server: string, binaries: 'embedded' | 'system'): voi
       expect(await partitions(12)).toEqual([]);
     });
 
+    it('indexes the ends of days that are yet to go, one a pass, the oldest first', async () => {
+      for (const daysAgo of [0, 5, 6]) await history(daysAgo, 'completed');
+      const indexes = async (): Promise<string[]> => {
+        const rows = await database.query<{ name: string }[]>(
+          `SELECT relname AS name FROM pg_class WHERE relname LIKE 'jobs%\\_ends' ORDER BY 1`,
+        );
+        return rows.map(({ name }) => name);
+      };
+      await oldJobs({}).remove();
+      expect(await indexes()).toEqual([]);
+
+      const made: number[] = [];
+      for (let pass = 0; pass < 12; pass++) {
+        await oldJobs({ days: 10 }).remove();
+        made.push((await indexes()).length);
+      }
+      const days = made.at(-1)!;
+      expect(days).toBeGreaterThanOrEqual(8);
+      expect(made).toEqual(made.map((_, pass) => Math.min(pass + 1, days)));
+      expect(await database.query('SELECT FROM retention_sweeps WHERE held_until IS NOT NULL')).toEqual([]);
+    });
+
     it('keeps a job that ended long after it was made for as long as any other', async () => {
       const [late] = await history(12, 'completed', { finishedDaysAgo: 3 });
       await history(12, 'completed', { count: 3 });

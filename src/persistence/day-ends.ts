@@ -1,0 +1,75 @@
+import type { DataSource, EntityManager } from 'typeorm';
+import { LONG } from './day-count.js';
+import type { Day } from './old-days.js';
+import { rowsOf } from './rows.js';
+
+/** Whether there is one, and whether it was ever finished: a process may have died over it. */
+const INDEX = `
+SELECT bool_and(i.indisvalid) AS valid FROM pg_index i
+JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am a ON a.oid = c.relam AND a.amname = 'brin'
+WHERE i.indrelid = $1::regclass
+HAVING count(*) > 0`;
+
+/** @returns undefined where there is none, false where it is of no use */
+export async function isIndexed(
+  database: Pick<DataSource, 'query'>,
+  name: string,
+): Promise<boolean | undefined> {
+  const [index] = await rowsOf<{ valid: boolean }>(database, INDEX, [name]);
+  return index?.valid;
+}
+
+/**
+ * Lets a day tell when the last of its jobs ended, without a look at each: an index of some kilobytes, which holds the
+ * latest end of every 128 pages. Made while the day rests, since an index on an end forbids PostgreSQL 15 to update rows
+ * in place; writers of the day do not wait for it.
+ *
+ * @param name of the day's partition of `jobs`
+ * @returns whether there was anything to do
+ */
+export async function indexEnds(database: DataSource, name: string): Promise<boolean> {
+  const valid = await isIndexed(database, name);
+  if (valid) return false;
+
+  const session = database.createQueryRunner();
+  try {
+    await session.query(`SET statement_timeout = ${LONG}; SET lock_timeout = 0`);
+    if (valid === false) await session.query(`DROP INDEX CONCURRENTLY IF EXISTS ${name}_ends`);
+    await session.query(`CREATE INDEX CONCURRENTLY ${name}_ends ON ${name} USING brin (finished_at)`);
+    return true;
+  } finally {
+    await session.query('RESET statement_timeout; RESET lock_timeout').catch(() => undefined);
+    await session.release();
+  }
+}
+
+/** $1: the age of completed jobs whose type says nothing, in ms. */
+const CUTOFF = `
+SELECT now() - greatest($1::bigint, max(age_ms)) * interval '1 ms' AS cutoff
+FROM retention_rules WHERE status = 'completed'`;
+
+/** Plan: the index alone, twice; and of the day what stands in 128 pages with one that would be kept. */
+const lateIn = ({ name }: Day) => `
+SELECT EXISTS (SELECT FROM ${name} WHERE finished_at IS NULL)
+  OR EXISTS (SELECT FROM ${name} WHERE finished_at >= $1) AS late,
+  (SELECT greatest(0, reltuples)::float8 FROM pg_class WHERE oid = $2::regclass) AS jobs`;
+
+/**
+ * @param day with an index
+ * @param completed the age of completed jobs whose type says nothing, in ms
+ * @returns how many jobs it has, as PostgreSQL counted them for the index; undefined where one of them is not over, or
+ * ended so late that a rule may keep it
+ */
+export async function endedJobs(
+  manager: EntityManager,
+  day: Day,
+  completed: number,
+): Promise<number | undefined> {
+  await manager.query(`SELECT set_config('enable_seqscan', 'off', true)`);
+  const [rule] = await rowsOf<{ cutoff: Date }>(manager, CUTOFF, [completed]);
+  const [found] = await rowsOf<{ late: boolean; jobs: number }>(manager, lateIn(day), [
+    rule?.cutoff,
+    day.name,
+  ]);
+  return found?.late === false ? found.jobs : undefined;
+}
