@@ -1,6 +1,8 @@
 import type { DataSource, EntityManager } from 'typeorm';
+import type { TerminalStatus } from '../jobs/job.js';
 import { LONG } from './day-count.js';
 import type { Day } from './old-days.js';
+import type { StatusAges } from './retention-ages.js';
 import { rowsOf } from './rows.js';
 
 /** Whether there is one, and whether it was ever finished: a process may have died over it. */
@@ -43,10 +45,10 @@ export async function indexEnds(database: DataSource, name: string): Promise<boo
   }
 }
 
-/** $1: the age of completed jobs whose type says nothing, in ms. */
+/** $1: the greatest age of those statuses where a type says nothing, in ms; $2: the statuses. */
 const CUTOFF = `
 SELECT now() - greatest($1::bigint, max(age_ms)) * interval '1 ms' AS cutoff
-FROM retention_rules WHERE status = 'completed'`;
+FROM retention_rules WHERE status = ANY($2::text[])`;
 
 /** Plan: the index alone, twice; and of the day what stands in 128 pages with one that would be kept. */
 const lateIn = ({ name }: Day) => `
@@ -56,17 +58,19 @@ SELECT EXISTS (SELECT FROM ${name} WHERE finished_at IS NULL)
 
 /**
  * @param day with an index
- * @param completed the age of completed jobs whose type says nothing, in ms
+ * @param statuses that its jobs may have
  * @returns how many jobs it has, as PostgreSQL counted them for the index; undefined where one of them is not over, or
- * ended so late that a rule may keep it
+ * ended so late that a rule for one of the statuses may keep it
  */
 export async function endedJobs(
   manager: EntityManager,
   day: Day,
-  completed: number,
+  statuses: readonly TerminalStatus[],
+  ages: StatusAges,
 ): Promise<number | undefined> {
   await manager.query(`SELECT set_config('enable_seqscan', 'off', true)`);
-  const [rule] = await rowsOf<{ cutoff: Date }>(manager, CUTOFF, [completed]);
+  const greatest = Math.max(...statuses.map((status) => ages[status]));
+  const [rule] = await rowsOf<{ cutoff: Date }>(manager, CUTOFF, [greatest, statuses]);
   const [found] = await rowsOf<{ late: boolean; jobs: number }>(manager, lateIn(day), [
     rule?.cutoff,
     day.name,

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DataSource, EntityManager } from 'typeorm';
+import type { TerminalStatus } from '../jobs/job.js';
 import { isLockTimeout, sqlStateOf } from './database-error.js';
 import { countDay, type DayCount } from './day-count.js';
 import { endedJobs, isIndexed } from './day-ends.js';
@@ -13,6 +14,7 @@ const MOST_MOVED = 50_000;
 const BATCH = 2_000;
 /** Dead letters of a day that is dropped, removed at a time. */
 const LETTERS = 10_000;
+const STATUSES: TerminalStatus[] = ['completed', 'failed', 'cancelled'];
 const NO_ID = '00000000-0000-0000-0000-000000000000';
 const TRIES = 25;
 
@@ -61,6 +63,14 @@ gone AS (DELETE FROM dead_letters l USING old WHERE l.job_id = old.job_id AND (S
 SELECT count(*) = $6 AS removed FROM old`;
 
 const LETTERS_OF = 'SELECT count(*)::int AS dead FROM dead_letters WHERE job_id >= $1 AND job_id < $2';
+
+/** The same where it is known that each is old. What is retried just now is locked. */
+const REMOVE_LETTERS = `
+WITH old AS MATERIALIZED (
+  SELECT job_id FROM dead_letters WHERE job_id >= $1 AND job_id < $2 ORDER BY job_id FOR UPDATE SKIP LOCKED
+),
+gone AS (DELETE FROM dead_letters l USING old WHERE l.job_id = old.job_id AND (SELECT count(*) FROM old) = $3)
+SELECT count(*) = $3 AS removed FROM old`;
 
 /** A completed job is never written again. Plan: $5 rows from the id $4 on. */
 const removeCompletedIn = ({ name, suffix }: Day) => `
@@ -116,16 +126,23 @@ export class DayRemoval {
   }
 
   /**
-   * Where all of a day is known to have ended long ago, it is not read.
+   * Where all of a day is known to have ended before any rule keeps it, it is not read.
    * @returns how many jobs it had; undefined: nothing was done
    */
   private async droppedUnread(day: Day): Promise<number | undefined> {
     if (!day.closed || !(await isIndexed(this.database, day.name))) return undefined;
     return this.exclusively(day, async (manager) => {
-      const jobs = await endedJobs(manager, day, this.ages.completed);
+      const range = [day.from, day.to];
+      const [{ dead = 0 } = {}] = await rowsOf<{ dead?: number }>(manager, LETTERS_OF, range);
+      if (dead > LETTERS) return undefined;
+      const jobs = await endedJobs(manager, day, dead > 0 ? STATUSES : ['completed'], this.ages);
       if (jobs === undefined) return undefined;
-      const [letters] = await rowsOf<{ dead: number }>(manager, LETTERS_OF, [day.from, day.to]);
-      return (await this.dropWith(manager, day, letters?.dead ?? 0)) ? jobs : undefined;
+
+      const [letters] =
+        dead > 0 ? await rowsOf<{ removed: boolean }>(manager, REMOVE_LETTERS, [...range, dead]) : [];
+      if (letters?.removed === false) return undefined;
+      await dropDay(manager, day);
+      return jobs;
     });
   }
 
@@ -136,14 +153,11 @@ export class DayRemoval {
    */
   private async dropped(day: Day, { dead, kept }: DayCount): Promise<boolean> {
     if (kept > 0 || dead > LETTERS) return false;
-    return this.exclusively(day, (manager) => this.dropWith(manager, day, dead));
-  }
-
-  private async dropWith(manager: EntityManager, day: Day, dead: number): Promise<boolean> {
-    if (dead > LETTERS) return false;
-    const whole = dead === 0 || (await removeLetters(manager, day, dead, this.ages));
-    if (whole) await dropDay(manager, day);
-    return whole;
+    return this.exclusively(day, async (manager) => {
+      const whole = dead === 0 || (await removeLetters(manager, day, dead, this.ages));
+      if (whole) await dropDay(manager, day);
+      return whole;
+    });
   }
 
   /** @returns how many jobs were moved */
