@@ -36,6 +36,20 @@ describe('what the record asks of PostgreSQL', () => {
     return jobId;
   };
 
+  it('gives jobs the ids that uuid_v7 gives, in the order of submit', async () => {
+    const ids = (await submit(1_000)).map(({ id }) => id);
+
+    expect(ids).toEqual([...ids].sort());
+    const [made] = await database.query<Record<string, number>[]>(
+      `SELECT count(*)::int AS jobs, count(DISTINCT right(id::text, 17))::int AS ends,
+        count(*) FILTER (WHERE left(id::text, 18) = left(uuid_v7(run_at)::text, 18))::int AS timed,
+        count(*) FILTER (WHERE id::text ~ '^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$')::int AS valid
+       FROM jobs WHERE id = ANY($1)`,
+      [ids],
+    );
+    expect(made).toEqual({ jobs: 1_000, ends: 1_000, timed: 1_000, valid: 1_000 });
+  });
+
   /** The record in one transaction, which is asked before it ends, and comes to nothing. */
   async function within<T>(
     work: (record: JobRepository) => Promise<unknown>,
