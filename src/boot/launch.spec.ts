@@ -7,7 +7,7 @@ import { fileOf } from './launch.js';
 describe('An entry point', () => {
   const folder = mkdtempSync(join(tmpdir(), 'launch-'));
   const build = pathToFileURL(`${folder}/`);
-  const fileIn = (env: NodeJS.ProcessEnv) => fileOf('worker', build, env).href.slice(build.href.length);
+  const file = (isExtended = false) => fileOf('worker', build, isExtended).href.slice(build.href.length);
 
   beforeAll(() => mkdirSync(join(folder, 'bundle')));
   beforeEach(() => {
@@ -16,22 +16,24 @@ describe('An entry point', () => {
   });
   afterAll(() => rmSync(folder, { recursive: true }));
 
-  it.each([{}, { EXTENSIONS: '' }, { EXTENSIONS: ' ' }])('is run from its bundle, told %j', (env) => {
-    expect(fileIn(env)).toBe('bundle/worker.js');
+  it.each([2_000, 3_000])('is run from its bundle, made at %d', (at) => {
+    write('.tsbuildinfo', 2_000);
+    write('bundle/worker.js', at);
+    expect(file()).toBe('bundle/worker.js');
   });
 
   it('is run from its modules beside those of others', () => {
-    expect(fileIn({ EXTENSIONS: './ours.js' })).toBe('entries/worker.js');
+    expect(file(true)).toBe('entries/worker.js');
   });
 
   it('is run from its modules where they are newer than the bundle', () => {
     write('.tsbuildinfo', 3_000);
-    expect(fileIn({})).toBe('entries/worker.js');
+    expect(file()).toBe('entries/worker.js');
   });
 
   it('is run from its modules where it was not bundled', () => {
     rmSync(join(folder, 'bundle/worker.js'));
-    expect(fileIn({})).toBe('entries/worker.js');
+    expect(file()).toBe('entries/worker.js');
   });
 
   function write(file: string, changedAt: number): void {

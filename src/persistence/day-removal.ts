@@ -130,20 +130,26 @@ export class DayRemoval {
    * @returns how many jobs it had; undefined: nothing was done
    */
   private async droppedUnread(day: Day): Promise<number | undefined> {
-    if (!day.closed || !(await isIndexed(this.database, day.name))) return undefined;
+    if (!day.closed || day.remainder || !(await isIndexed(this.database, day.name))) return undefined;
+    // Its writers wait only where it is about to go.
+    if (!(await this.database.transaction((manager) => this.ended(manager, day)))) return undefined;
     return this.exclusively(day, async (manager) => {
-      const range = [day.from, day.to];
-      const [{ dead = 0 } = {}] = await rowsOf<{ dead?: number }>(manager, LETTERS_OF, range);
-      if (dead > LETTERS) return undefined;
-      const jobs = await endedJobs(manager, day, dead > 0 ? STATUSES : ['completed'], this.ages);
-      if (jobs === undefined) return undefined;
-
+      const ended = await this.ended(manager, day);
+      if (!ended) return undefined;
+      const { jobs, dead } = ended;
       const [letters] =
-        dead > 0 ? await rowsOf<{ removed: boolean }>(manager, REMOVE_LETTERS, [...range, dead]) : [];
+        dead > 0 ? await rowsOf<{ removed: boolean }>(manager, REMOVE_LETTERS, [day.from, day.to, dead]) : [];
       if (letters?.removed === false) return undefined;
       await dropDay(manager, day);
       return jobs;
     });
+  }
+
+  private async ended(manager: EntityManager, day: Day): Promise<{ jobs: number; dead: number } | undefined> {
+    const [{ dead = 0 } = {}] = await rowsOf<{ dead?: number }>(manager, LETTERS_OF, [day.from, day.to]);
+    if (dead > LETTERS) return undefined;
+    const jobs = await endedJobs(manager, day, dead > 0 ? STATUSES : ['completed'], this.ages);
+    return jobs === undefined ? undefined : { jobs, dead };
   }
 
   /**

@@ -76,13 +76,21 @@ function rangeOf({ name, bound, now }: Pick<DayRow, 'name' | 'bound' | 'now'>): 
   return { suffix, remainder: remainder !== undefined, from, to, over: now - timeOfId(to).getTime() };
 }
 
-/** Closed days that a rule is yet to come for, oldest first. @returns the names of their partitions of `jobs` */
+const INDEXED = `SELECT c.relname AS name FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
+WHERE i.indexrelid = to_regclass(c.relname || '_ends') AND i.indisvalid`;
+
+/**
+ * Closed days that the last rule is yet to come for, and that have no index of their ends, oldest first.
+ * @returns the names of their partitions of `jobs`
+ */
 export async function restingDays(database: DataSource, { ages }: Pick<Ages, 'ages'>): Promise<string[]> {
   const rows = await rowsOf<DayRow>(database, DAYS);
+  const indexed = new Set((await rowsOf<{ name: string }>(database, INDEXED)).map(({ name }) => name));
   const last = ages.at(-1) ?? 0;
   return rows.flatMap((row) => {
-    const over = rangeOf(row)?.over ?? 0;
-    return over >= DAY && over < last ? [row.name] : [];
+    const range = rangeOf(row);
+    if (!range || range.remainder || indexed.has(row.name)) return [];
+    return range.over >= DAY && range.over < last ? [row.name] : [];
   });
 }
 

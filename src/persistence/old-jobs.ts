@@ -37,7 +37,9 @@ export class OldJobs implements OnApplicationBootstrap, BeforeApplicationShutdow
   readonly #ages: StatusAges;
   readonly #days: DayRemoval;
   readonly #operationsAge: number;
-  #stopping = false;
+  readonly #stop = new AbortController();
+  /** Days that it came to nothing for. */
+  readonly #unindexed = new Set<string>();
 
   constructor(
     private readonly database: DataSource,
@@ -55,8 +57,12 @@ export class OldJobs implements OnApplicationBootstrap, BeforeApplicationShutdow
   }
 
   async beforeApplicationShutdown(): Promise<void> {
-    this.#stopping = true;
+    this.#stop.abort();
     await this.#passes.stop();
+  }
+
+  get #stopping(): boolean {
+    return this.#stop.signal.aborted;
   }
 
   /** One pass. Exposed for tests. @returns how many jobs are gone */
@@ -65,9 +71,8 @@ export class OldJobs implements OnApplicationBootstrap, BeforeApplicationShutdow
     let removed = 0;
     for (const { name } of await daysDue(this.database, inForce))
       removed += await this.holding(name, () => this.sweep(name, inForce));
-    for (const name of await restingDays(this.database, inForce))
-      if (await this.holding(name, () => this.index(name))) break; // one a pass
     if (this.#operationsAge < FOR_EVER) await this.database.query(REMOVE_OPERATIONS, [this.#operationsAge]);
+    await this.indexOne(inForce);
     return removed;
   }
 
@@ -81,10 +86,25 @@ export class OldJobs implements OnApplicationBootstrap, BeforeApplicationShutdow
     }
   }
 
+  /** One a pass. A day that could not be is left to others, or read when its time has come. */
+  private async indexOne(inForce: Ages): Promise<void> {
+    for (const name of await restingDays(this.database, inForce)) {
+      if (this.#unindexed.has(name)) continue;
+      if (await this.holding(name, () => this.index(name))) return;
+    }
+  }
+
+  /** @returns 1 where the pass has done its part */
   private async index(name: string): Promise<number> {
     const start = performance.now();
-    if (!(await indexEnds(this.database, name))) return 0;
-    this.#logger.debug('indexed', { day: name, durationMs: Math.round(performance.now() - start) });
+    try {
+      if (!(await indexEnds(this.database, name, this.#stop.signal))) return 0;
+      this.#logger.debug('indexed', { day: name, durationMs: Math.round(performance.now() - start) });
+    } catch (error) {
+      if (this.#stopping) return 1;
+      this.#unindexed.add(name);
+      this.#logger.warn('not indexed', { day: name, reason: reasonOf(error) });
+    }
     return 1;
   }
 
@@ -106,9 +126,11 @@ export class OldJobs implements OnApplicationBootstrap, BeforeApplicationShutdow
     try {
       await this.remove();
     } catch (error) {
-      this.#logger.warn('old jobs not removed', {
-        reason: error instanceof Error ? error.message : String(error),
-      });
+      this.#logger.warn('old jobs not removed', { reason: reasonOf(error) });
     }
   }
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -39,7 +39,8 @@ describe('what the record asks of PostgreSQL', () => {
   it('gives jobs the ids that uuid_v7 gives, in the order of submit', async () => {
     const ids = (await submit(1_000)).map(({ id }) => id);
 
-    expect(ids).toEqual([...ids].sort());
+    const times = ids.map((id) => id.slice(0, 18)); // two of one microsecond have no order
+    expect(times).toEqual([...times].sort());
     const [made] = await database.query<Record<string, number>[]>(
       `SELECT count(*)::int AS jobs, count(DISTINCT right(id::text, 17))::int AS ends,
         count(*) FILTER (WHERE left(id::text, 18) = left(uuid_v7(run_at)::text, 18))::int AS timed,
