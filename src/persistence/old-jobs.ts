@@ -8,6 +8,7 @@ import { DataSource } from 'typeorm';
 import { AppConfig } from '../config/app-config.js';
 import { JobTypeRegistry } from '../job-types/job-type-registry.js';
 import { Repeater } from '../jobs/delivery/repeater.js';
+import { reasonOf } from './database-error.js';
 import { indexEnds } from './day-ends.js';
 import { DayRemoval } from './day-removal.js';
 import { daysDue, giveBackDay, holdDay, markSwept, restingDays } from './old-days.js';
@@ -129,8 +130,4 @@ export class OldJobs implements OnApplicationBootstrap, BeforeApplicationShutdow
       this.#logger.warn('old jobs not removed', { reason: reasonOf(error) });
     }
   }
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
