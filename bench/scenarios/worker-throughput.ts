@@ -9,10 +9,10 @@ const LONGEST_RUN = 120_000;
 
 /**
  * Jobs of the first run that finds out how many fill a round. Code that is still being compiled is slow, so that it asks for
- * too few: a second run of so many tells better.
+ * too few: a second run of so many tells better, and a third does not let one slow moment make every round a small one.
  */
 const PILOT = 3_000;
-const PILOTS = 2;
+const PILOTS = 3;
 
 /** Each shard's queue holds 2,000 deliveries at most: together these hold the jobs of a round. */
 const SHARDS_FOR_ALL = 16;
@@ -60,7 +60,8 @@ queue of one holds 2,000.`,
         let jobs = PILOT;
         for (let pilot = 0; pilot < PILOTS; pilot++) {
           const rate = await measure(bench, runner, concurrency, jobs);
-          jobs = Math.min(runner.most ?? Infinity, Math.ceil((rate * 2 * bench.options.seconds) / 500) * 500);
+          const filling = Math.ceil((rate * 2 * bench.options.seconds) / 500) * 500;
+          jobs = Math.min(runner.most ?? Infinity, Math.max(jobs, filling));
         }
         sizes.set(runner.name, jobs);
       }
