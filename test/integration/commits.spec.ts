@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
+import type { DataSource, QueryRunner } from 'typeorm';
 import type { Claim, JobRepository } from '../../src/jobs/job-repository.js';
 import { aDraft } from '../support/job-drafts.js';
 import { startPostgres } from '../support/postgres.js';
+import { within } from '../support/record-in-transaction.js';
 import { connectMigrated, repositoryOn } from '../support/record-on-postgres.js';
 
 describe('what the record asks of PostgreSQL', () => {
@@ -51,30 +52,6 @@ describe('what the record asks of PostgreSQL', () => {
     expect(made).toEqual({ jobs: 1_000, ends: 1_000, timed: 1_000, valid: 1_000 });
   });
 
-  /** The record in one transaction, which is asked before it ends, and comes to nothing. */
-  async function within<T>(
-    work: (record: JobRepository) => Promise<unknown>,
-    look: (transaction: QueryRunner) => Promise<T>,
-    setting: 'on' | 'off',
-  ): Promise<T> {
-    const transaction = database.createQueryRunner();
-    await transaction.startTransaction();
-    try {
-      await transaction.query(`SET LOCAL synchronous_commit = ${setting}`);
-      const query = (sql: string, parameters?: unknown[]) => transaction.query(sql, parameters);
-      const inner = <R>(run: (manager: EntityManager) => Promise<R>) => run(transaction.manager);
-      const createQueryRunner = () => ({
-        connect: () => transaction.connect(),
-        release: async () => undefined,
-      });
-      await work(repositoryOn({ query, transaction: inner, createQueryRunner } as unknown as DataSource));
-      return await look(transaction);
-    } finally {
-      await transaction.rollbackTransaction();
-      await transaction.release();
-    }
-  }
-
   const waitsForDisk = async (transaction: QueryRunner): Promise<boolean> => {
     const [{ setting }] = (await transaction.query(
       `SELECT current_setting('synchronous_commit') AS setting`,
@@ -116,13 +93,13 @@ describe('what the record asks of PostgreSQL', () => {
   ])('%s waits for the disk, whatever the server is set to', async (_what, prepare) => {
     const work = await prepare();
 
-    expect(await within(work, waitsForDisk, 'off')).toBe(true);
+    expect(await within(database, work, waitsForDisk, 'off')).toBe(true);
   });
 
   it('a claim does not wait for the disk', async () => {
     const [job] = await submit();
 
-    expect(await within((record) => claim(job!.id, record), waitsForDisk, 'on')).toBe(false);
+    expect(await within(database, (record) => claim(job!.id, record), waitsForDisk, 'on')).toBe(false);
   });
 
   it('a settlement touches no index of jobs', async () => {
@@ -141,7 +118,7 @@ describe('what the record asks of PostgreSQL', () => {
       return counts;
     };
 
-    const { updated, hot } = await within(settleAll, updates, 'on');
+    const { updated, hot } = await within(database, settleAll, updates);
     expect(updated).toBeGreaterThanOrEqual(3);
     expect(hot).toBe(updated);
   });
