@@ -11,7 +11,7 @@ import { cpuSeconds, cpuSecondsOfTree } from './harness/processes.js';
 import { type ServerWatch, WATCHED_SETTINGS, watchServers } from './harness/server-watch.js';
 
 const PROFILER = new URL('harness/profiler.mjs', import.meta.url).href;
-const JOBS = 30_000;
+const JOBS = 120_000;
 const CONCURRENCY = 100;
 /** ms before the worker's profile begins. */
 const RUN_IN = 2_000;

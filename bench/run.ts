@@ -1,7 +1,7 @@
 /**
  * Measures the platform beside its peers, and writes docs/benchmarks.md.
  *
- *   npm run bench                       all of it, as on the page: about 25 minutes
+ *   npm run bench                       all of it, as on the page: about half an hour
  *   npm run bench -- --quick            two short rounds, told on the terminal alone: under two minutes
  *   npm run bench -- --only <scenario>  may repeat; the page keeps what else it tells
  *   npm run bench -- --rounds 9 --seconds 6

@@ -1,9 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import { draft, inParallel, median } from './figures.mjs';
 
+/** Of each of the two ways in which a job comes to its end. */
 const JOBS = 4_000;
 const ROUNDS = 7;
-const STEPS = ['submit', 'claim', 'settle'];
+const STEPS = {
+  submit: { jobs: 2 * JOBS, does: 'a submit' },
+  start: { jobs: JOBS, does: 'a start without a claim' },
+  complete: { jobs: JOBS, does: 'its completion' },
+  claim: { jobs: JOBS, does: 'a claim on record' },
+  settle: { jobs: JOBS, does: 'its completion' },
+};
 
 /** Paired rounds: each step's jobs a second, buffers touched and WAL bytes a job, on both records by turns. */
 export async function measureWork(records) {
@@ -18,14 +25,14 @@ export async function measureWork(records) {
     }
   }
   const [empty, full] = records.map(({ name }) => results.get(name));
-  const rows = STEPS.flatMap((step) =>
+  const rows = Object.entries(STEPS).flatMap(([step, { does }]) =>
     ['rate', 'buffers', 'wal'].map((figure) => {
       const of = (rounds) => rounds.map((each) => each[step][figure]);
       const ratios = of(full).map((value, n) => value / of(empty)[n]);
       const [least, most] = [Math.min(...ratios), Math.max(...ratios)];
       const round = (value) => (figure === 'buffers' ? value.toFixed(1) : String(Math.round(value)));
       return [
-        step,
+        does,
         { rate: 'jobs/s', buffers: 'buffers a job', wal: 'WAL bytes a job' }[figure],
         round(median(of(empty))),
         round(median(of(full))),
@@ -34,7 +41,7 @@ export async function measureWork(records) {
     }),
   );
   return {
-    notes: `${ROUNDS} paired rounds of ${JOBS} jobs, 64 submitters and 200 runners that share statements (group commit), after a checkpoint each. Medians. Buffers (hit and read) and WAL are those of pg_stat_statements, parts of it that PostgreSQL counts for planning left out. Asked for: buffers and WAL at most 1.2 times those of the empty record, jobs/s at least 0.8.`,
+    notes: `${ROUNDS} paired rounds of ${2 * JOBS} jobs, half of them started without a claim, as workers start a first delivery of quick types, and half with one; 64 submitters and 200 runners that share statements (group commit), after a checkpoint each. Medians. Buffers (hit and read) and WAL are those of pg_stat_statements, parts of it that PostgreSQL counts for planning left out. Asked for: buffers and WAL at most 1.2 times those of the empty record, jobs/s at least 0.8.`,
     header: ['step', '', 'empty', 'full', 'full / empty'],
     rows,
   };
@@ -42,29 +49,34 @@ export async function measureWork(records) {
 
 async function round(repository, database) {
   const ids = [];
-  const tokens = Array.from({ length: JOBS }, () => randomUUID());
   const worker = randomUUID();
+  const tokens = Array.from({ length: 2 * JOBS }, () => randomUUID());
+  const claim = async (n, deferrable) => {
+    const request = { jobId: ids[n], delivery: 1, token: tokens[n], workerId: worker, deferrable };
+    const { kind, claim } = await repository.claim(request);
+    if (kind !== 'claimed' || !claim.deferred === deferrable)
+      throw new Error(`a job was ${kind}, not ${deferrable ? 'started' : 'claimed'}`);
+  };
+  const settle = async (n, start) => {
+    const settlement = { jobId: ids[n], token: tokens[n], outcome: 'completed', result: { n }, start };
+    if (!(await repository.settle(settlement))) throw new Error('a job was not settled');
+  };
   const steps = {
-    submit: () => inParallel(64, JOBS, async () => ids.push((await repository.insert([draft]))[0].id)),
-    claim: () =>
-      inParallel(200, JOBS, async (n) => {
-        const claim = { jobId: ids[n], delivery: 1, token: tokens[n], workerId: worker };
-        if ((await repository.claim(claim)).kind !== 'claimed') throw new Error('a job was not claimed');
-      }),
-    settle: () =>
-      inParallel(200, JOBS, async (n) => {
-        const settlement = { jobId: ids[n], token: tokens[n], outcome: 'completed', result: { n } };
-        if (!(await repository.settle(settlement))) throw new Error('a job was not settled');
-      }),
+    submit: () => inParallel(64, 2 * JOBS, async () => ids.push((await repository.insert([draft]))[0].id)),
+    start: () => inParallel(200, JOBS, (n) => claim(n, true)),
+    complete: () => inParallel(200, JOBS, (n) => settle(n, { delivery: 1, workerId: worker, ran: 1 })),
+    claim: () => inParallel(200, JOBS, (n) => claim(JOBS + n, false)),
+    settle: () => inParallel(200, JOBS, (n) => settle(JOBS + n)),
   };
   const figures = {};
   for (const [name, step] of Object.entries(steps)) {
+    const { jobs } = STEPS[name];
     await database?.query('SELECT pg_stat_statements_reset()');
     const start = performance.now();
     await step();
-    const rate = (JOBS / (performance.now() - start)) * 1_000;
+    const rate = (jobs / (performance.now() - start)) * 1_000;
     const [spent] = (await database?.query(SPENT)) ?? [];
-    figures[name] = { rate, buffers: spent?.buffers / JOBS, wal: spent?.wal / JOBS };
+    figures[name] = { rate, buffers: spent?.buffers / jobs, wal: spent?.wal / jobs };
   }
   return figures;
 }

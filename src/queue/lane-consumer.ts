@@ -168,7 +168,7 @@ export class LaneConsumer {
       .finally(() => {
         this.#listening = false;
         this.#drained = false;
-        this.wake();
+        if (!this.#asking) return this.ask(); // what an idle worker waited for is asked for at once
       })
       .catch(() => undefined);
   }

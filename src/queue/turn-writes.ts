@@ -8,7 +8,7 @@ export interface SocketOwner {
 }
 
 /**
- * From now on all that a client says in one turn of the event loop goes out in one write, which spares a system call a
+ * From now on all that a client says while one event is handled goes out in one write, which spares a system call a
  * command. Answers still come one by one, unlike those of a pipeline: whoever has one goes on before the others.
  */
 export function writeByTurn(client: SocketOwner): void {
@@ -49,7 +49,7 @@ function gather(socket: SocketOwner['stream']): void {
     if (!corked) {
       corked = true;
       socket.cork();
-      setImmediate(uncork);
+      process.nextTick(uncork);
     }
     return write(...chunk);
   };

@@ -4,6 +4,7 @@ import {
   type BeforeApplicationShutdown,
   type OnApplicationBootstrap,
 } from '@nestjs/common';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { JobTypeRegistry } from '../../job-types/job-type-registry.js';
 import { laneKey } from '../by-lane.js';
 import { JobQueue, type Lane, type QueuedDelivery } from '../job-queue.js';
@@ -116,8 +117,8 @@ export class OutboxRelay implements OnApplicationBootstrap, BeforeApplicationShu
   private async pushFresh(): Promise<void> {
     try {
       while (this.#fresh.length > 0) {
-        // Requests that were answered in this turn of the event loop share a push.
-        await new Promise((resolve) => setImmediate(resolve));
+        // What was committed together shares a push, which goes out before the requests are answered.
+        await Promise.resolve();
         this.#marks.add(await this.#pushes.push(await this.admitted(this.#fresh.splice(0, BATCH))));
         this.#marks.writeLater(MARKED_AFTER, (error) => this.goDown(error));
       }
@@ -150,18 +151,18 @@ export class OutboxRelay implements OnApplicationBootstrap, BeforeApplicationShu
     const age = performance.now() - (known?.at ?? -Infinity);
     if (known && age < GATE_TTL) return known;
 
-    const look = this.look(lane, key);
-    if (!known?.open || known.room <= 0 || age > LONGEST_BELIEVED) return look;
-    look.catch(() => undefined); // whoever pushes will notice
+    if (!known?.open || known.room <= 0 || age > LONGEST_BELIEVED) return this.look(lane, key);
+    this.look(lane, key, nextTurn()).catch(() => undefined); // behind the push; whoever pushes will notice
     return known;
   }
 
-  /** One look at a time. */
-  private look(lane: Lane, key: string): Promise<Gate> {
+  /** One look at a time. @param after it waits for */
+  private look(lane: Lane, key: string, after: Promise<void> = Promise.resolve()): Promise<Gate> {
     const under = this.#looks.get(key);
     if (under) return under;
 
-    const look = Promise.all([this.jobs.hasBacklog(lane), this.queue.depth(lane)])
+    const look = after
+      .then(() => Promise.all([this.jobs.hasBacklog(lane), this.queue.depth(lane)]))
       .then(([backlog, depth]) => {
         const gate = { open: !backlog, room: WINDOW - depth, at: performance.now() };
         this.#gates.set(key, gate);
