@@ -10,9 +10,11 @@ const CURRENT = `coalesce(d.token = a.token, d.delivery = a.delivery) IS TRUE`;
 
 /** Of such an attempt the worker tells who runs it, and since when. */
 const STARTED = `a.token, coalesce(d.worker_id, a.worker_id) AS worker_id,
-    least(d.claimed_at, a.started_at) AS claimed_at, coalesce(d.pushed_at, a.started_at) AS pushed_at`;
+    least(d.claimed_at, a.started_at) AS claimed_at, coalesce(d.pushed_at, a.started_at) AS pushed_at,
+    a.finished_at`;
 
-const SINCE = `clock_timestamp() - a.ran * interval '1 ms' AS started_at`;
+/** An attempt ends when its worker says so, and not once the rows are locked. */
+const TIMES = `clock_timestamp() AS finished_at, clock_timestamp() - a.ran * interval '1 ms' AS started_at`;
 
 /**
  * The end of most jobs. The attempt stands on the job's own row, since nothing comes after it, and all else that it leaves
@@ -26,7 +28,7 @@ const COMPLETE = new DayStatement(
   ({ jobs, pruned }) => `
 WITH durable AS MATERIALIZED (SELECT set_config('synchronous_commit', 'on', true)),
 asked AS MATERIALIZED (
-  SELECT a.*, ${SINCE}
+  SELECT a.*, ${TIMES}
   FROM durable, unnest(${UNCOUNTED_IDS}, $2::uuid[], $3::text[], $4::int[], $5::uuid[], $6::float8[])
     AS a(job_id, token, result, delivery, worker_id, ran)
 ),
@@ -52,7 +54,7 @@ UPDATE ${jobs} j SET
   progress = coalesce(e.progress, j.progress),
   enqueued_at = e.pushed_at,
   started_at = e.claimed_at,
-  finished_at = clock_timestamp(),
+  finished_at = e.finished_at,
   token = e.token,
   worker = coalesce(c.name, e.worker_id::text)
 FROM ended e LEFT JOIN claimant c ON c.id = e.worker_id
@@ -71,7 +73,7 @@ const FAIL = new DayStatement(
   ({ jobs, attempts, pruned }) => `
 WITH durable AS MATERIALIZED (SELECT set_config('synchronous_commit', 'on', true)),
 asked AS MATERIALIZED (
-  SELECT a.*, ${SINCE}
+  SELECT a.*, ${TIMES}
   FROM durable, unnest(${UNCOUNTED_IDS}, $2::uuid[], $3::text[], $4::int[], $5::uuid[], $6::float8[], $7::bigint[])
     AS a(job_id, token, error, delivery, worker_id, ran, retry_in)
 ),
@@ -100,16 +102,17 @@ job AS (
     progress = coalesce(h.progress, j.progress),
     enqueued_at = h.pushed_at,
     started_at = h.claimed_at,
-    finished_at = CASE WHEN h.retry_in IS NULL THEN clock_timestamp() END
+    finished_at = CASE WHEN h.retry_in IS NULL THEN h.finished_at END
   FROM held h
   WHERE j.id = h.job_id ${pruned}
-  RETURNING j.id, j.tenant, j.type, j.queue, j.run, j.attempts_made, j.error, h.token, h.worker_id, h.claimed_at, h.retry_in
+  RETURNING j.id, j.tenant, j.type, j.queue, j.run, j.attempts_made, j.error, h.token, h.worker_id,
+    h.claimed_at, h.finished_at AS ended_at, h.retry_in
 ),
 attempt AS (
   INSERT INTO ${attempts} (job_id, tenant, run, number, token, worker, started_at, finished_at, outcome, error)
   SELECT id, tenant, run, attempts_made, token,
     coalesce((SELECT w.host || ':' || w.pid FROM workers w WHERE w.id = job.worker_id), worker_id::text),
-    claimed_at, clock_timestamp(), 'failed', error
+    claimed_at, ended_at, 'failed', error
   FROM job
 ),
 letter AS (
