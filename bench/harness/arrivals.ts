@@ -7,10 +7,13 @@ export interface Arrival {
   at: number;
 }
 
+/** Of the moments: the same for everybody, each time. */
+const SEED = 12_345;
+
 /**
- * Submits at a steady rate, whether or not answers come, so that a slow answer cannot hide the ones behind it
- * ("coordinated omission").
- * @param rate a second
+ * Submits whether or not answers come, so that a slow answer cannot hide the ones behind it ("coordinated omission"); at
+ * random moments, as clients that know nothing of each other (Poisson), so that nobody's timers keep step with them.
+ * @param rate a second, on the average
  * @throws Error where a request is not accepted
  */
 export async function arrivals(url: string, job: object, rate: number, seconds: number): Promise<Arrival[]> {
@@ -21,8 +24,9 @@ export async function arrivals(url: string, job: object, rate: number, seconds: 
   const count = Math.max(1, Math.round(rate * seconds));
 
   const sent: Promise<Arrival>[] = [];
-  for (let index = 0; index < count; index++) {
-    const early = start + (index * 1_000) / rate - clock();
+  const gap = gaps(1_000 / rate);
+  for (let index = 0, due = start; index < count; index++, due += gap()) {
+    const early = due - clock();
     if (early > 0) await sleep(early);
     const at = clock();
     sent.push(submit(agent, `${url}/jobs`, body).then((id) => ({ id, at })));
@@ -30,6 +34,15 @@ export async function arrivals(url: string, job: object, rate: number, seconds: 
   const arrived = await Promise.all(sent);
   agent.destroy();
   return arrived;
+}
+
+/** Exponentially distributed, in ms. */
+function gaps(mean: number): () => number {
+  let state = SEED;
+  return () => {
+    state = (state * 48_271) % 0x7fffffff; // Lehmer's generator
+    return -Math.log(state / 0x7fffffff) * mean;
+  };
 }
 
 /** ms since 1970 with their fractions, as PostgreSQL has them: aligned with a tick of the system's clock. */
