@@ -28,7 +28,7 @@ export async function measureWork(records) {
   const rows = Object.entries(STEPS).flatMap(([step, { does }]) =>
     ['rate', 'buffers', 'wal'].map((figure) => {
       const of = (rounds) => rounds.map((each) => each[step][figure]);
-      const ratios = of(full).map((value, n) => value / of(empty)[n]);
+      const ratios = of(full).map((value, n) => (value === of(empty)[n] ? 1 : value / of(empty)[n])); // 0 of 0 too
       const [least, most] = [Math.min(...ratios), Math.max(...ratios)];
       const round = (value) => (figure === 'buffers' ? value.toFixed(1) : String(Math.round(value)));
       return [
