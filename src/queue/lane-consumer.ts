@@ -168,7 +168,7 @@ export class LaneConsumer {
       .finally(() => {
         this.#listening = false;
         this.#drained = false;
-        if (!this.#asking) return this.ask(); // what an idle worker waited for is asked for at once
+        if (!this.#scheduled && !this.#asking) return this.ask(); // what it waited for is asked for at once
       })
       .catch(() => undefined);
   }
