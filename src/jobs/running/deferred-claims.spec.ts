@@ -77,6 +77,17 @@ it('lets an attempt end whose handler has', async () => {
   expect(job.isOnRecord).toBe(false);
 });
 
+it('leaves alone what waits for its place, and may be handed back', async () => {
+  const { deferred, running, job } = await setup();
+  running.end(job);
+  const waiting = running.start(job.claim, Infinity);
+  await jest.advanceTimersByTimeAsync(200);
+
+  await deferred.run();
+
+  expect(waiting.recording).toBeUndefined();
+});
+
 it('asks once, whoever needs it', async () => {
   const { deferred, job, jobs } = await setup();
   const claim = jest.spyOn(jobs, 'claim');

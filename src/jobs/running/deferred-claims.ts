@@ -29,7 +29,7 @@ export class DeferredClaims {
     await this.#runs.stop();
   }
 
-  /** One look at what runs. Exposed for tests. */
+  /** One look at what runs. What waits for its place may still be handed back, and is left alone. Exposed for tests. */
   run(): Promise<void> {
     const before = performance.now() - DEFERRED_FOR;
     for (const one of this.running.all()) {

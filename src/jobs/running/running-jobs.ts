@@ -22,9 +22,6 @@ export class RunningJob {
   #abandoned = false;
   #onAbandoned?: () => void;
 
-  /** When it had its place, as performance.now() tells. */
-  since = performance.now();
-
   /** Whether the record knows who runs it. */
   isOnRecord: boolean;
 
@@ -34,7 +31,11 @@ export class RunningJob {
   /** Its handler has ended: only its outcome is missing on record. */
   hasRun = false;
 
-  constructor(readonly claim: Claim) {
+  /** @param since when it had its place, as performance.now() tells; Infinity while it waits for one */
+  constructor(
+    readonly claim: Claim,
+    public since: number,
+  ) {
     this.isOnRecord = !claim.deferred;
   }
 
@@ -107,8 +108,8 @@ export class RunningJobs {
     }
   }
 
-  start(claim: Claim): RunningJob {
-    const running = new RunningJob(claim);
+  start(claim: Claim, since = performance.now()): RunningJob {
+    const running = new RunningJob(claim, since);
     this.#running.set(claim.token, running);
     if (this.#closing) running.abort('shutdown');
     return running;

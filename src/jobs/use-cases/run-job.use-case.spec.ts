@@ -877,6 +877,23 @@ describe('a delivery that nobody had before', () => {
     expect(await runJob.execute({ ...input, enter: () => true })).toMatchObject({ kind: 'completed' });
   });
 
+  it('is not claimed while it waits for its place, however long', async () => {
+    const { runJob, job, found, quick, jobs, deferred } = await setup();
+    for (let n = 0; n < 10; n++) quick.ran('task', 1);
+    const claim = jest.spyOn(jobs, 'claim');
+    const enter = async () => {
+      await sleep(120);
+      await deferred.run();
+      return false;
+    };
+
+    const input = { jobId: job.id, delivery: 1, firstTaken: true, enter };
+    expect(await runJob.execute(input)).toEqual({ kind: 'unanswered' });
+
+    expect(claim).toHaveBeenCalledTimes(1);
+    expect(await found()).toMatchObject({ status: 'waiting', delivery: 1 });
+  });
+
   it('is released where it had to be claimed ahead of its place, and none comes free', async () => {
     const { runJob, jobs, job, found, quick } = await setup();
     await jobs.claim({ jobId: job.id, delivery: 1, token: 'crashed', workerId: 'dead' });

@@ -88,7 +88,7 @@ export class RunJobUseCase {
     if (answer?.kind !== 'claimed') return { kind: answer?.kind ?? 'unanswered' };
 
     const { claim } = answer;
-    const running = this.running.start(claim);
+    const running = this.running.start(claim, deferrable ? Infinity : arrived);
     let freed: number | undefined;
     const onRan = (): void => {
       if (input.onRan?.()) freed = performance.now();
