@@ -29,6 +29,7 @@ to \`finished_at\` on record. Jobs come at random moments, the same for everybod
     { name: `${at} relay lag p99`, unit: 'ms' as const },
   ]),
   charted: 'idle p50',
+  slow: true,
   prepare: async (bench) => {
     capacity = await capacityOf(bench);
     latency.note = `10 % are ${Math.round(capacity / 10)} jobs a second, 50 % are ${Math.round(capacity / 2)}.`;

@@ -28,6 +28,8 @@ interface Completed {
 
 interface Runner {
   name: string;
+  /** Left out of `--quick`. */
+  slow?: boolean;
   /** Jobs that it can be given. */
   most?: number;
   /** From an empty installation to `jobs` that wait. */
@@ -56,9 +58,9 @@ queue of one holds 2,000.`,
     charted: 'jobs',
     slow: names !== undefined,
     prepare: async (bench) => {
-      for (const runner of runners) {
+      for (const runner of runners.filter(({ slow }) => !(slow && bench.options.quick))) {
         let jobs = PILOT;
-        for (let pilot = 0; pilot < PILOTS; pilot++) {
+        for (let pilot = 0; pilot < (bench.options.quick ? 1 : PILOTS); pilot++) {
           const rate = await measure(bench, runner, concurrency, jobs);
           const filling = Math.ceil((rate * 2 * bench.options.seconds) / 500) * 500;
           jobs = Math.min(runner.most ?? Infinity, Math.max(jobs, filling));
@@ -90,6 +92,7 @@ queue of one holds 2,000.`,
 function contestantOf(runner: Runner, concurrency: number, sizes: Map<string, number>): Contestant {
   return {
     name: runner.name,
+    slow: runner.slow,
     measure: async (bench) => ({
       jobs: await measure(bench, runner, concurrency, sizes.get(runner.name) ?? PILOT),
     }),
@@ -165,6 +168,7 @@ const RUNNERS: Runner[] = [
   },
   {
     name: TWO_PROCESSES,
+    slow: true,
     seed: (bench, jobs) =>
       seedKept(bench, 'platform', jobs, async () => {
         await bench.startOver();
@@ -175,6 +179,7 @@ const RUNNERS: Runner[] = [
   },
   {
     name: 'platform, pushed before',
+    slow: true,
     most: SHARDS_FOR_ALL * 1_900,
     seed: async (bench, jobs) => {
       await bench.startOver();
