@@ -2,10 +2,12 @@
  * Turns the built modules in `dist`, with the packages they need, into the few files of `dist/bundle`. They do the same;
  * Node reads and links them in half the time. `dist/main.js` and its neighbours choose between the two.
  */
+import { existsSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'rolldown';
 
 const dist = join(import.meta.dirname, 'dist');
+const [bundle, made, former] = ['bundle', 'bundle.made', 'bundle.former'].map((name) => join(dist, name));
 
 const entries = {
   main: 'entries/main.js',
@@ -37,9 +39,15 @@ await build({
   external,
   platform: 'node',
   plugins: [seenRequires],
-  output: { dir: join(dist, 'bundle'), cleanDir: true },
+  output: { dir: made, cleanDir: true },
   checks: { eval: false },
   onLog(level, log, report) {
     if (log.code !== 'UNRESOLVED_IMPORT') report(level, log); // packages that others use only where they are installed
   },
 });
+
+// At once: another process may be starting from it.
+rmSync(former, { recursive: true, force: true });
+if (existsSync(bundle)) renameSync(bundle, former);
+renameSync(made, bundle);
+rmSync(former, { recursive: true, force: true });
